@@ -1,0 +1,99 @@
+"""``digest check``: what would stop a send, found before the first mail."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from digest import config, ledger
+from digest.config import Settings
+from digest.database import Database
+from digest.errors import DigestError
+from digest.run import workshop
+from digest.smtp import Connection, Server, Timeouts, parse_url
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at; ``problem`` is None where all is well."""
+
+    name: str
+    fact: str
+    problem: DigestError | None = None
+
+
+def require_sending(settings: Settings) -> None:
+    """Raise the first thing that forbids sending to the configured server."""
+    for problem in _sending(settings):
+        raise problem
+
+
+def run_checks(now: datetime) -> list[Finding]:
+    """Look at everything that a send needs."""
+    findings: list[Finding] = []
+    settings = _look(findings, "configuration", config.load, "can be read")
+    findings += [Finding("environment", "", problem) for problem in config.unknown_environment()]
+    if settings is None:
+        return findings
+    findings += [Finding("sending", "", problem) for problem in _sending(settings)]
+    _look(findings, "database", lambda: _database(settings, now), settings.database_url)
+    _look(findings, "mail server", lambda: asyncio.run(_server(settings)), _server_name(settings))
+    return findings
+
+
+def _sending(settings: Settings) -> Iterator[DigestError]:
+    if settings.smtp_url is None:
+        return
+    try:
+        server = parse_url(settings.smtp_url.get_secret_value())
+    except DigestError as error:
+        yield error
+        return
+    if not server.is_loopback:
+        yield from settings.problems()
+
+
+def _look(findings: list[Finding], name: str, act: Callable[[], _T], fact: str) -> _T | None:
+    try:
+        found = act()
+    except DigestError as error:
+        findings.append(Finding(name, fact, error))
+        return None
+    findings.append(Finding(name, fact))
+    return found
+
+
+def _database(settings: Settings, now: datetime) -> None:
+    """Open it, bring its tables up to date, and compile every template."""
+    database = Database(settings.database_url)
+    try:
+        database.migrate()
+        workshop(database, settings)
+        with database.reading() as session:
+            ledger.is_ready(session, now)
+    finally:
+        database.close()
+
+
+def _server_name(settings: Settings) -> str:
+    if settings.smtp_url is None:
+        return f"none is set: mail is kept in {settings.mailbox}/"
+    try:
+        return str(parse_url(settings.smtp_url.get_secret_value()))
+    except DigestError:
+        return "SMTP_URL"
+
+
+async def _server(settings: Settings) -> None:
+    """Connect, secure and authenticate as a send would; offer nothing."""
+    if settings.smtp_url is None:
+        return
+    server: Server = parse_url(settings.smtp_url.get_secret_value())
+    connection = Connection(server, timeouts=Timeouts(), hostname="localhost")
+    await connection.open()
+    await connection.quit()

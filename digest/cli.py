@@ -1,0 +1,383 @@
+"""The command line.
+
+Exit codes: 0 done; 1 done, but some rows or mails failed; 2 wrong usage or configuration; 130
+interrupted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import monotonic
+from typing import Annotated, Literal
+
+import click
+import typer
+from sqlalchemy import func, select
+
+from digest import checks, config, console, ledger, look, run, scheduler, subscriptions, workers
+from digest import demo as community
+from digest import ingest as importing
+from digest import web as pages
+from digest.config import Settings
+from digest.database import Database
+from digest.errors import DigestError, UsageError
+from digest.ledger import Scope
+from digest.models import State, User, table
+from digest.window import Period
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Tells every author, once a week, by e-mail: who saw what you posted, what did best.",
+)
+
+UserId = Annotated[str, typer.Argument(help="the user's id, as the platform knows it")]
+Host = Annotated[str, typer.Option(help="address to listen on")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="port to listen on")]
+Week = Annotated[str | None, typer.Option(help="an ISO week such as 2026-W46")]
+AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document")]
+
+
+def main() -> None:
+    """Run the command line; every error is said in words and ends in its exit code."""
+    try:
+        code = app(standalone_mode=False)
+    except DigestError as error:
+        console.print_error(error)
+        code = 2
+    except click.exceptions.Abort:
+        code = 130
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except BrokenPipeError:  # the reader of a pipe has gone
+        sys.stderr.close()
+        code = 0
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+@app.callback()
+def _common(
+    *, verbose: Annotated[bool, typer.Option("--verbose", "-v", help="log more")] = False
+) -> None:
+    console.configure_logging(verbose=verbose)
+
+
+@app.command()
+def demo(
+    users: Annotated[int, typer.Option(min=1, help="how many authors")] = 30,
+    *,
+    if_empty: Annotated[bool, typer.Option(help="leave a database with users as it is")] = False,
+) -> int:
+    """Fill the database with a made-up community; same seed, same data."""
+    settings = config.load()
+    with _database(settings) as database:
+        present = _users(database)
+        if if_empty and present:
+            return 0
+        if _strangers(database):
+            raise UsageError(
+                "the database holds real users, and made-up ones would be mixed with them",
+                hint="set DIGEST_DATABASE_URL to another file, e.g. sqlite:///var/demo.db",
+            )
+        report = community.populate(database, users=users, now=_now())
+        _enrol(database, settings)
+        posts, views = report.tables["posts"].read, report.tables["views"].read
+        console.out.print(
+            f"A made-up community: {users:,} authors, {posts:,} posts, {views:,} rows of views."
+        )
+    return 0
+
+
+@app.command("import")
+def import_(
+    path: Annotated[Path, typer.Argument(help="a file or folder")],
+    format_: Annotated[
+        str | None, typer.Option("--format", help="exchange, stackexchange, youtube-trending")
+    ] = None,
+    rejects: Annotated[
+        Path | None, typer.Option(help="where rejected rows are kept [var/rejects/….jsonl]")
+    ] = None,
+    *,
+    strict: Annotated[bool, typer.Option(help="import nothing at the first bad row")] = False,
+) -> int:
+    """Import users, posts, views and reactions; importing the same twice changes nothing."""
+    settings = config.load()
+    kept = rejects or settings.var / "rejects" / f"{path.name}-{_now():%Y%m%dT%H%M%S}.jsonl"
+    with _database(settings) as database:
+        with console.progress(f"Importing {path.name}", "units") as update:
+            report = importing.ingest(
+                database,
+                path,
+                format_name=format_,
+                strict=strict,
+                rejects=kept,
+                progress=lambda p: update(p.done, p.total, f"{p.phase} {p.name}"),
+            )
+        _enrol(database, settings)
+    console.print_import(report)
+    return 1 if report.rejected else 0
+
+
+@app.command()
+def send(
+    week: Week = None,
+    user: Annotated[list[str] | None, typer.Option(help="only this user (repeatable)")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="at most so many users")] = None,
+    processes: Annotated[
+        int, typer.Option("--workers", min=1, help="processes that send side by side")
+    ] = 1,
+    *,
+    dry_run: Annotated[bool, typer.Option(help="make every mail, send and store none")] = False,
+    retry_failed: Annotated[bool, typer.Option(help="offer failed ones again")] = False,
+) -> int:
+    """Send every user's digest of their last full week, or of WEEK; each goes once."""
+    settings, began, users = config.load(), monotonic(), tuple(user or ())
+    period = str(Period.parse(week)) if week else None
+    with _database(settings) as database:
+        shop = run.workshop(database, settings)
+        if dry_run:
+            report = look.rehearse(shop, _now(), period, users, limit)
+            console.print_report(report, monotonic() - began, "", dry=True)
+            return 0
+        scope = Scope((period,) if period else (), users)
+        recovered, planned = _prepare(shop, scope, limit, retry_failed=retry_failed)
+        with console.progress("Sending", "mails") as update:
+            report = workers.send(
+                shop,
+                scope,
+                _now,
+                workers=processes,
+                limit=limit,
+                progress=lambda r: update(r.total, planned, ""),
+            )
+        report.recovered = recovered
+        if report.total or report.stopped or report.interrupted:
+            console.print_report(report, monotonic() - began, _where(settings))
+        elif not _users(database):
+            console.out.print("There is nobody to write to: first digest import, or digest demo")
+        else:
+            console.print_nothing(look.status(database, period))
+    return 130 if report.interrupted else 1 if report.incomplete else 0
+
+
+@app.command()
+def preview(
+    user: UserId,
+    week: Week = None,
+    form: Annotated[
+        Literal["html", "text", "eml", "json"], typer.Option("--format", help="json: the snapshot")
+    ] = "html",
+    output: Annotated[Path | None, typer.Option(help="write to this file")] = None,
+) -> int:
+    """Show one user's mail exactly as a send would make it; nothing is stored or sent."""
+    settings = config.load()
+    with _database(settings) as database:
+        made = look.preview(run.workshop(database, settings), user, week, _now())
+    content = {
+        "html": made.mail.rendered.html.encode(),
+        "text": made.mail.rendered.text.encode(),
+        "eml": made.mail.content,
+        "json": _json(made.snapshot.as_json()),
+    }[form]
+    if output is None:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+    else:
+        _write(output, content)
+    return 0
+
+
+@app.command()
+def daemon(
+    host: Host = "127.0.0.1",
+    port: Port = 8025,
+    *,
+    web: Annotated[bool, typer.Option(help="serve the pages too")] = False,
+) -> int:
+    """Send every digest at its own hour, until stopped."""
+    settings = config.load()
+    with _database(settings) as database:
+        shop = run.workshop(database, settings)
+        _enrol(database, settings)
+        checks.require_sending(settings)
+        console.out.print(
+            f"Looking every {settings.tick_seconds:g} s who is due. Stop with Ctrl-C: what is "
+            "under way is finished first.",
+            soft_wrap=True,
+        )
+
+        async def main(stop: asyncio.Event) -> None:
+            async with asyncio.TaskGroup() as group:
+                if web:
+                    group.create_task(_serve_pages(stop, settings, database, host, port))
+                    console.out.print(f"Pages: http://{host}:{port}/")
+                await scheduler.serve(shop, _now, stop, done=_log_report)
+
+        workers.until_stopped(main)
+    return 0
+
+
+@app.command()
+def web(host: Host = "127.0.0.1", port: Port = 8025) -> int:
+    """Serve the pages: unsubscribe, mails in the browser, and the kept mails for the operator."""
+    settings = config.load()
+    with _database(settings) as database:
+        console.out.print(f"Pages: http://{host}:{port}/ (stop with Ctrl-C)")
+        pages.serve(settings, database, host, port)
+    return 0
+
+
+@app.command()
+def status(week: Week = None, *, as_json: AsJson = False) -> int:
+    """Count the deliveries of a week per state and reason; they sum to the audience."""
+    settings = config.load()
+    with _database(settings) as database:
+        found = look.status(database, str(Period.parse(week)) if week else None)
+    if as_json:
+        console.print_json(found)
+    else:
+        console.print_status(found)
+    return 0
+
+
+@app.command()
+def explain(user: UserId, week: Week = None, *, as_json: AsJson = False) -> int:
+    """Show every gate between a user and their mail, and the one that decided."""
+    settings = config.load()
+    with _database(settings) as database:
+        found = look.explain(run.workshop(database, settings), user, week, _now())
+    if as_json:
+        console.print_json(found)
+    else:
+        console.print_explanation(found)
+    return 0
+
+
+@app.command()
+def schedule(
+    user: Annotated[str | None, typer.Option(help="the next sends of this user")] = None,
+    *,
+    as_json: AsJson = False,
+) -> int:
+    """List the next sends in each reader's own time, changes of the clock included."""
+    settings, now = config.load(), _now()
+    with _database(settings) as database:
+        _enrol(database, settings)
+        with database.reading() as session:
+            if user is not None:
+                run.require_known(session, [user])
+            rows = look.upcoming(session, user, now)
+    if as_json:
+        console.print_json(rows)
+    else:
+        console.print_schedule(rows, now)
+    return 0
+
+
+@app.command()
+def check() -> int:
+    """Look at configuration, database, templates and mail server; say what is wrong."""
+    found = checks.run_checks(_now())
+    console.print_checks(found)
+    return 0 if all(finding.problem is None for finding in found) else 2
+
+
+# --- shared by the commands ----------------------------------------------------------------------
+
+
+def _now() -> datetime:
+    """The one place where the command line reads the clock."""
+    return datetime.now(UTC)
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[Database]:
+    database = Database(settings.database_url)
+    try:
+        database.migrate()
+        yield database
+    finally:
+        database.close()
+
+
+def _enrol(database: Database, settings: Settings) -> None:
+    with database.writing() as session:
+        subscriptions.enrol(session, settings, _now())
+
+
+def _prepare(
+    shop: run.Workshop, scope: Scope, limit: int | None, *, retry_failed: bool
+) -> tuple[ledger.Recovered, int]:
+    """Close the books of dead runs, and open the deliveries of this one."""
+    now, settings = _now(), shop.settings
+    checks.require_sending(settings)
+    with shop.database.writing() as session:
+        subscriptions.enrol(session, settings, now)
+        lease = timedelta(seconds=settings.lease_seconds)
+        recovered = ledger.recover(session, settings.locks, now, lease, settings.on_unknown)
+        if retry_failed:
+            ledger.reopen(session, (State.FAILED,), now, scope)
+        period = scope.periods[0] if scope.periods else None
+        planned = run.plan_week(session, now, period=period, users=scope.users, limit=limit)
+    return recovered, planned
+
+
+async def _serve_pages(
+    stop: asyncio.Event, settings: Settings, database: Database, host: str, port: int
+) -> None:
+    """The pages in a thread of their own, so that a busy run does not keep a reader waiting."""
+    server = pages.server(settings, database)
+    with pages.listen(host, port) as listening:
+        serving = asyncio.create_task(asyncio.to_thread(server.run, [listening]))
+        await stop.wait()
+        server.should_exit = True
+        await serving
+
+
+def _where(settings: Settings) -> str:
+    if settings.smtp_url is not None:
+        return "“Sent” means: accepted by the mail server."
+    return (
+        f"Kept as files in {settings.mailbox}/ because no mail server is set. "
+        "To see them in a browser: digest web"
+    )
+
+
+def _log_report(report: run.Report) -> None:
+    for line in console.describe(report.states):
+        console.err.print(line)
+    if report.stopped is not None:
+        console.print_error(report.stopped)
+
+
+def _users(database: Database, *conditions: object) -> int:
+    with database.reading() as session:
+        users = table(User)
+        return session.scalar(select(func.count()).select_from(users).where(*conditions)) or 0  # type: ignore[arg-type]
+
+
+def _strangers(database: Database) -> bool:
+    return bool(_users(database, table(User).c.email.not_like(f"%@{community.DOMAIN}")))
+
+
+def _json(document: object) -> bytes:
+    return (json.dumps(document, ensure_ascii=False, indent=2) + "\n").encode()
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror}", hint="name another --output"
+        ) from error

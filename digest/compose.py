@@ -1,0 +1,148 @@
+"""Loaded facts to snapshots: the frozen numbers a mail is made from. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from digest import history
+from digest.audience import Author
+from digest.facts import AuthorWeek, Batch
+from digest.history import History
+from digest.sections import Section
+
+QUIET_WITHOUT = frozenset({"headline", "usual", "top_posts", "new_posts"})
+"""What a quiet week does not show: there is nothing in it, and nothing to hold against anybody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One user's week, as plain data: the mail, its web copy and later comparisons come from it.
+
+    ``sections`` maps a section's name to what it has to say, in the order of the mail. Totals that
+    the data cannot carry are None, which is not zero.
+    """
+
+    user: str
+    name: str
+    locale: str
+    period: str
+    timezone: str
+    start: datetime
+    end: datetime
+    views: int | None
+    reach: int | None
+    reactions: int | None
+    sections: dict[str, dict[str, Any]]
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing was seen and nobody reacted, as far as the data tells."""
+        return not self.views and not self.reactions
+
+    def as_json(self) -> dict[str, Any]:
+        """The snapshot as plain JSON values; instants are ISO 8601 in UTC."""
+        return {
+            "user": self.user,
+            "name": self.name,
+            "locale": self.locale,
+            "period": self.period,
+            "timezone": self.timezone,
+            "start": self.start.isoformat(),
+            "end": self.end.isoformat(),
+            "views": self.views,
+            "reach": self.reach,
+            "reactions": self.reactions,
+            "sections": self.sections,
+        }
+
+    @classmethod
+    def from_json(cls, body: dict[str, Any]) -> Snapshot:
+        """The inverse of :meth:`as_json`."""
+        instants = {name: datetime.fromisoformat(body[name]) for name in ("start", "end")}
+        return cls(**{**body, **instants})
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What the database says of a batch: ``facts`` by section, then by user.
+
+    ``frozen`` are snapshots from which mails were made already: they stay as they are.
+    """
+
+    weeks: Mapping[str, AuthorWeek]
+    histories: Mapping[str, History]
+    facts: Mapping[str, Mapping[str, Any]]
+    frozen: Mapping[str, Snapshot]
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A user's snapshot, and what the quiet gate asks: was the week before quiet too?"""
+
+    snapshot: Snapshot
+    quiet_before: bool
+    stored: bool
+
+
+def compose(
+    batch: Batch, authors: Mapping[str, Author], loaded: Loaded, sections: Sequence[Section]
+) -> dict[str, Composed]:
+    """The snapshots of the batch's users: as stored where a mail was made from them, else new."""
+    composed = {}
+    for user in batch.users:
+        week = loaded.weeks.get(user, AuthorWeek())
+        past = loaded.histories.get(user, History())
+        snapshot = loaded.frozen.get(user)
+        if snapshot is None:
+            told = _told(user, batch, loaded, sections, quiet=week.quiet)
+            snapshot = _snapshot(batch, authors[user], week, past, told)
+        quiet_before = _was_quiet(past, str(batch.period.shift(-1)))
+        composed[user] = Composed(snapshot, quiet_before, stored=user in loaded.frozen)
+    return composed
+
+
+def _told(
+    user: str, batch: Batch, loaded: Loaded, sections: Sequence[Section], *, quiet: bool
+) -> dict[str, dict[str, Any]]:
+    """What each section has to say to one user, in the order of the mail."""
+    told = {}
+    for section in sections:
+        facts = loaded.facts[section.name].get(user)
+        if facts is None or (quiet and section.name in QUIET_WITHOUT):
+            continue
+        data = section.build(facts, batch)
+        if data is not None:
+            told[section.name] = data
+    return told
+
+
+def _snapshot(
+    batch: Batch,
+    author: Author,
+    week: AuthorWeek,
+    past: History,
+    told: dict[str, dict[str, Any]],
+) -> Snapshot:
+    totals = history.totals(str(batch.period), week.views, week.reach, week.reactions, past.since)
+    return Snapshot(
+        user=author.id,
+        name=author.name,
+        locale=author.locale,
+        period=totals.period,
+        timezone=batch.tz.key,
+        start=batch.window.start,
+        end=batch.window.end,
+        views=totals.views,
+        reach=totals.reach,
+        reactions=totals.reactions,
+        sections=told,
+    )
+
+
+def _was_quiet(past: History, period: str) -> bool:
+    """Whether the week before is known to have been quiet, or nothing is known of it."""
+    before = next((week for week in past.weeks if week.period == period), None)
+    return before is None or (not before.views and not before.reactions)

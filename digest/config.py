@@ -1,0 +1,290 @@
+"""Settings: ``digest.toml`` in the working folder, overridden by ``DIGEST_*``.
+
+A secret may come from a file: ``DIGEST_SMTP_URL_FILE`` names one that holds ``SMTP_URL``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import secrets
+import tempfile
+import tomllib
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from digest import window
+from digest.errors import ConfigError, DigestError
+
+PREFIX = "DIGEST_"
+_FROM = PREFIX + "FROM"  # `from` is a word of Python, so the field has another name
+FILE = Path("digest.toml")
+_NO_SENDER = "digest@localhost.invalid"
+_NO_SITE = "http://127.0.0.1:8025"
+
+
+class Settings(BaseSettings):
+    """Every setting, its meaning and its default; docs/configuration.md lists them all."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="forbid", populate_by_name=True, frozen=True, env_ignore_empty=True
+    )
+
+    database_url: str = Field("sqlite:///var/digest.db", description="where the data lives")
+    smtp_url: SecretStr | None = Field(
+        None,
+        description="the mail server: smtp://[user:pass@]host:port, smtps://…,"
+        " ?starttls=require|never; none: the embedded mailbox",
+    )
+    sender: str = Field(
+        _NO_SENDER,
+        validation_alias=AliasChoices(_FROM),
+        description="the From address of every mail",
+    )
+    reply_to: str = Field("", description="where answers to a mail go; empty: to FROM")
+    site_name: str = Field("Fieldnotes", description="what readers call the platform", min_length=1)
+    base_url: str = Field(_NO_SITE, description="where the recipient pages are reached")
+    write_url: str = Field("", description="where an author writes a new post; empty: BASE_URL")
+    postal_address: str = Field("", description="the sender's postal address, in the footer")
+    accent: str = Field(
+        "#0b6b57", description="the one accent colour", pattern=r"^#[0-9a-fA-F]{6}$"
+    )
+    logo_url: str = Field("", description="an https address of the logo; empty: the name in type")
+    templates: Path | None = Field(None, description="a folder whose templates override ours")
+    secret_key: SecretStr | None = Field(
+        None, description="signs links and Message-IDs; none: one is made and kept in VAR"
+    )
+    var: Path = Field(Path("var"), description="the folder for what the program itself keeps")
+
+    timezone: str = Field("UTC", description="the zone of users whose own is unknown")
+    weekday: int = Field(0, ge=0, le=6, description="the day digests are sent, 0 = Monday")
+    hour: int = Field(8, ge=0, le=23, description="the local hour digests are sent")
+    quiet_weeks: Literal["once", "always", "never"] = Field(
+        "once", description="mail a quiet week: the first in a row, every one, or none"
+    )
+    catch_up: Literal["send", "skip"] = Field(
+        "send", description="what becomes of a digest whose hour passed while nothing ran"
+    )
+    max_lateness_hours: int = Field(
+        36, ge=1, description="how late the daemon still sends; later is skipped"
+    )
+    tick_seconds: float = Field(300, gt=0, description="how often the daemon looks who is due")
+
+    batch: int = Field(500, ge=1, le=10_000, description="users per batch of queries")
+    connections: int = Field(4, ge=1, le=100, description="SMTP connections per process")
+    messages_per_connection: int = Field(
+        100, ge=1, description="messages before a connection is replaced"
+    )
+    on_unknown: Literal["resend", "hold"] = Field(
+        "resend", description="a mail that may or may not have arrived: again, or wait for a person"
+    )
+    retry_base_seconds: float = Field(300, gt=0, description="the first wait after a deferral")
+    retry_cap_seconds: float = Field(14_400, gt=0, description="the longest wait between attempts")
+    max_attempts: int = Field(12, ge=1, description="attempts before a delivery fails for good")
+    lease_seconds: float = Field(
+        900, ge=1, description="how long a claim lasts without a heartbeat"
+    )
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone_exists(cls, value: str) -> str:
+        window.zone(value)
+        return value
+
+    @field_validator("base_url", "write_url", "logo_url")
+    @classmethod
+    def _is_web_address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in {"http", "https"} or not parts.hostname):
+            raise ValueError("must be an http(s) address")
+        return value.rstrip("/")
+
+    @property
+    def max_lateness(self) -> timedelta:
+        """How late the daemon still sends."""
+        return timedelta(hours=self.max_lateness_hours)
+
+    @property
+    def mailbox(self) -> Path:
+        """Where the embedded mailbox keeps its messages."""
+        return self.var / "mailbox"
+
+    @property
+    def locks(self) -> Path:
+        """Where live runs hold their locks."""
+        return self.var / "runs"
+
+    def secret(self) -> bytes:
+        """The key that signs links; made once and kept, readable by its owner only."""
+        if self.secret_key is not None:
+            key = self.secret_key.get_secret_value().encode()
+        else:
+            key = self._kept_secret()
+        if not key:
+            raise ConfigError("SECRET_KEY", "is empty", hint=f"set it, or remove {self._key_file}")
+        return key
+
+    @property
+    def _key_file(self) -> Path:
+        return self.var / "secret-key"
+
+    def _kept_secret(self) -> bytes:
+        try:
+            if not self._key_file.exists():
+                self.var.mkdir(parents=True, exist_ok=True)
+                _keep(secrets.token_urlsafe(32).encode(), self._key_file)
+            return self._key_file.read_bytes().strip()
+        except OSError as error:
+            raise ConfigError(
+                "SECRET_KEY", f"cannot be kept: {error}", hint="set it, or make VAR writable"
+            ) from error
+
+    def problems(self) -> list[ConfigError]:
+        """What stands in the way of sending to a server that is not on the loopback."""
+        found = []
+        if self.sender == _NO_SENDER:
+            found.append(
+                ConfigError("FROM", "is not set", hint='for example from = "digest@your-site.org"')
+            )
+        if urlsplit(self.base_url).scheme != "https":
+            found.append(
+                ConfigError(
+                    "BASE_URL",
+                    f"“{self.base_url}” is not https",
+                    hint="unsubscribe links of real mails must be https (RFC 8058)",
+                )
+            )
+        if not self.postal_address:
+            found.append(
+                ConfigError(
+                    "POSTAL_ADDRESS",
+                    "is not set",
+                    hint="bulk mail must name a postal address of its sender",
+                )
+            )
+        return found
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments first, then the environment, then files it names, then digest.toml."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, _SecretFiles(settings_cls), _TomlFile(settings_cls)
+
+
+def load(**overrides: Any) -> Settings:
+    """The settings of this process; a :class:`ConfigError` names the first that cannot work."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "settings"
+        message = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(setting_name(name), message, hint=_hint(name)) from error
+    except DigestError:
+        raise
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(
+            str(FILE), str(error), hint="it must be readable and valid TOML"
+        ) from error
+
+
+def setting_name(field: str) -> str:
+    """What the operator calls the field: its name in capitals, as in ``DIGEST_`` + name."""
+    return "FROM" if field in {"sender", _FROM} else field.upper()
+
+
+def unknown_environment() -> list[ConfigError]:
+    """Variables that look like settings and are none: most likely spelling mistakes."""
+    known = {setting_name(field) for field in Settings.model_fields}
+    found = []
+    for variable in sorted(os.environ):
+        name = variable.removeprefix(PREFIX).removesuffix("_FILE")
+        if variable.startswith(PREFIX) and name not in known:
+            found.append(ConfigError(variable, "is not a setting", hint=_did_you_mean(name, known)))
+    return found
+
+
+def _hint(field: str) -> str:
+    known = Settings.model_fields.get("sender" if field == _FROM else field)
+    return (
+        (known.description or "")
+        if known
+        else _did_you_mean(field.upper(), {setting_name(name) for name in Settings.model_fields})
+    )
+
+
+def _did_you_mean(name: str, known: set[str]) -> str:
+    close = difflib.get_close_matches(name.upper(), sorted(known), n=1)
+    return f"did you mean {close[0]}?" if close else "see docs/configuration.md"
+
+
+class _TomlFile(PydanticBaseSettingsSource):
+    """``digest.toml``: names in either case."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        """Not used: the file is read whole."""
+        raise AssertionError(field, field_name)
+
+    def __call__(self) -> dict[str, Any]:
+        if not FILE.is_file():
+            return {}
+        with FILE.open("rb") as file:
+            values = {name.lower(): value for name, value in tomllib.load(file).items()}
+        if "from" in values:
+            values[_FROM] = values.pop("from")
+        return values
+
+
+class _SecretFiles(PydanticBaseSettingsSource):
+    """``DIGEST_<NAME>_FILE``: the value stands in that file."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        """Not used: the environment is read whole."""
+        raise AssertionError(field, field_name)
+
+    def __call__(self) -> dict[str, Any]:
+        paths = {
+            field: os.environ.get(f"{PREFIX}{setting_name(field)}_FILE")
+            for field in Settings.model_fields
+        }
+        return {
+            _FROM if field == "sender" else field: _value_in(Path(path), setting_name(field))
+            for field, path in paths.items()
+            if path
+        }
+
+
+def _value_in(path: Path, setting: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{setting}_FILE", str(error), hint="it must name a readable text file"
+        ) from error
+
+
+def _keep(key: bytes, path: Path) -> None:
+    """Write ``path`` whole or not at all, and never over a key that another process has made."""
+    handle, name = tempfile.mkstemp(dir=path.parent)  # readable by its owner only
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(key)
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(name, path)
+    finally:
+        Path(name).unlink()

@@ -1,0 +1,224 @@
+"""What the command line says: tables, progress, summaries. Words go to people, JSON to programs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from time import monotonic
+from typing import Any
+
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from digest import ingest
+from digest.checks import Finding
+from digest.errors import DigestError
+from digest.models import State
+from digest.run import Report
+
+EVERY_SECONDS = 5
+"""How often long work says where it is when nobody watches a bar."""
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+Update = Callable[[int, int | None, str], None]
+
+_WORDS = {
+    State.SENT: "sent",
+    State.PENDING: "would be sent",
+    State.DEFERRED: "deferred: the server asked to wait",
+    State.FAILED: "failed",
+    State.UNKNOWN: "in doubt: the connection broke while the mail was handed over",
+    State.SKIPPED: "skipped",
+    State.SUPPRESSED: "suppressed",
+}
+
+
+def configure_logging(*, verbose: bool) -> None:
+    """Log to standard error; no addresses and no names at the default level."""
+    handler = RichHandler(console=err, show_path=False, rich_tracebacks=True)
+    level = logging.DEBUG if verbose else logging.INFO
+    logging.basicConfig(level=level, format="%(message)s", datefmt="[%X]", handlers=[handler])
+    for name in ("apscheduler", "alembic", "aiosmtplib", "mail.log", "uvicorn"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def print_error(error: DigestError) -> None:
+    """What happened, and what to do about it."""
+    err.print(f"[bold red]digest:[/] {escape(error.message)}", soft_wrap=True)
+    if error.hint:
+        err.print(f"        {escape(error.hint)}", style="dim", soft_wrap=True)
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+
+
+@contextmanager
+def progress(what: str, unit: str) -> Iterator[Update]:
+    """A bar on a terminal, one line every few seconds elsewhere; call with done, total, detail."""
+    if err.is_terminal:
+        with Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[detail]}"),
+            TimeRemainingColumn(),
+            console=err,
+            transient=True,
+        ) as bar:
+            task = bar.add_task(what, total=None, detail="")
+            yield lambda done, total, detail: bar.update(
+                task, completed=done, total=total, detail=detail
+            )
+        return
+    began = last = monotonic()
+
+    def line(done: int, total: int | None, detail: str) -> None:
+        nonlocal last
+        if monotonic() - last >= EVERY_SECONDS:
+            last = monotonic()
+            of = f" of {total:,}" if total else ""
+            text = f"{what}: {done:,}{of} {unit} {detail} after {last - began:.0f} s"
+            err.print(" ".join(text.split()))
+
+    yield line
+
+
+def describe(states: Mapping[tuple[str, str], int]) -> list[str]:
+    """Lines like “29 sent” and “1 skipped (quiet)”, the good news first."""
+    order = list(_WORDS)
+    rows = sorted(states.items(), key=lambda row: (order.index(State(row[0][0])), -row[1], row[0]))
+    return [
+        f"{count:,} {_WORDS[State(state)]}{f' ({reason})' if reason else ''}"
+        for (state, reason), count in rows
+    ]
+
+
+def print_report(report: Report, seconds: float, where: str, *, dry: bool = False) -> None:
+    """What a run did, and where to look."""
+    if report.recovered.returned or report.recovered.in_doubt:
+        out.print(
+            f"An earlier run had died: {report.recovered.returned:,} claims were taken back, "
+            f"{report.recovered.in_doubt:,} mails are in doubt."
+        )
+    for line in describe(report.states):
+        out.print(line)
+    if report.total and not dry:
+        out.print(f"in {seconds:.1f} s ({report.total / max(seconds, 1e-9):,.0f} a second)")
+    if any(state == State.SENT for state, _ in report.states):
+        out.print(where, soft_wrap=True)
+    if report.interrupted:
+        err.print("Interrupted: what was not sent is still pending; the next send goes on.")
+    if report.stopped is not None:
+        print_error(report.stopped)
+    for state, _ in report.states:
+        if state in {State.FAILED, State.DEFERRED, State.UNKNOWN}:
+            out.print("Why, for one user: digest explain USER. Failed ones again: --retry-failed.")
+            break
+
+
+def print_nothing(status: Mapping[str, Any]) -> None:
+    """Why a send had nothing to do."""
+    parts: Counter[str] = Counter(status["states"])
+    for reason, count in status["reasons"].items():
+        state, _, why = reason.partition(":")
+        parts[state] -= count
+        parts[f"{state} ({why})"] = count
+    said = ", ".join(f"{count:,} {what}" for what, count in parts.items() if count)
+    out.print(f"Nothing to send: of week {status['week']} there are {said}.", soft_wrap=True)
+    out.print("A mail goes once per user and week; the next sends: digest schedule")
+
+
+def print_status(status: Mapping[str, Any]) -> None:
+    """Counts per state, with their reasons; the sum is the audience."""
+    table = Table(title=f"Week {status['week']}", title_justify="left", show_edge=False)
+    table.add_column("state")
+    table.add_column("users", justify="right")
+    table.add_column("reason")
+    for state, count in status["states"].items():
+        prefix = f"{state}:"
+        reasons = [
+            f"{why.removeprefix(prefix)} {number:,}"
+            for why, number in status["reasons"].items()
+            if why.startswith(prefix)
+        ]
+        table.add_row(state, f"{count:,}", ", ".join(reasons))
+    table.add_section()
+    table.add_row("audience", f"{status['audience']:,}", "")
+    out.print(table)
+
+
+def print_explanation(explanation: Mapping[str, Any]) -> None:
+    """Every gate in order, the one that decided, and the sections of the mail."""
+    head = f"{explanation['user']}, week {explanation['period']}: [bold]{explanation['state']}[/]"
+    out.print(head + (f" ({escape(explanation['reason'])})" if explanation["reason"] else ""))
+    for gate in explanation["gates"]:
+        sign = "[green]yes[/]" if gate["passed"] else "[red]no [/]"
+        decided = "  ← decided" if gate["name"] == explanation["decided_by"] else ""
+        out.print(f"  {sign}  {gate['name']}: {escape(gate['fact'])}{decided}", soft_wrap=True)
+    if explanation["sections"]:
+        out.print(f"  sections: {', '.join(explanation['sections'])}")
+
+
+def print_schedule(rows: list[dict[str, str]], now: datetime) -> None:
+    """The next sends, in order of time."""
+    table = Table(show_edge=False)
+    for name in ("user", "local time", "zone", "UTC", "in"):
+        table.add_column(name)
+    for row in rows:
+        left = datetime.fromisoformat(row["utc"]) - now
+        hours = left.total_seconds() / 3600
+        away = f"{hours / 24:.1f} days" if hours >= 48 else f"{hours:.1f} h"
+        utc = datetime.fromisoformat(row["utc"])
+        local = datetime.fromisoformat(row["local"])
+        table.add_row(
+            escape(row["user"]),
+            f"{local:%a %d %b %Y %H:%M %z}",
+            row["timezone"],
+            f"{utc:%d %b %H:%M}",
+            away,
+        )
+    out.print(table)
+
+
+def print_checks(found: list[Finding]) -> None:
+    """One line per thing looked at; where something is wrong, what to do about it."""
+    for finding in found:
+        if finding.problem is None:
+            out.print(f"[green]ok[/]   {finding.name}: {escape(finding.fact)}", soft_wrap=True)
+        else:
+            out.print(
+                f"[red]wrong[/] {finding.name}: {escape(finding.problem.message)}", soft_wrap=True
+            )
+            if finding.problem.hint:
+                out.print(f"      {escape(finding.problem.hint)}", style="dim", soft_wrap=True)
+
+
+def print_import(report: ingest.Report) -> None:
+    """What was read, what it changed, and the first of what went wrong."""
+    table = Table(show_edge=False)
+    table.add_column("table")
+    table.add_column("rows read", justify="right")
+    table.add_column("new or changed", justify="right")
+    for name, tally in report.tables.items():
+        table.add_row(name, f"{tally.read:,}", f"{tally.changed:,}")
+    out.print(table)
+    for problem in report.problems:
+        err.print(escape(str(problem)), soft_wrap=True)
+    if report.rejected:
+        err.print(f"{report.rejected:,} rows were rejected; they are kept in {report.rejects}")
+    if report.mended:
+        err.print(f"{report.mended:,} rows were kept after mending.")
+    if not report.changed:
+        out.print("Nothing new: all of it was here already.")

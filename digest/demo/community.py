@@ -1,0 +1,294 @@
+"""Twenty weeks of life in Fieldnotes, through the same writer as any other import.
+
+Every person has their own random numbers, so a community of a hundred thousand begins with the
+same thirty people as the small one and is made slice by slice, in little memory.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, time, timedelta
+from random import Random
+from typing import NamedTuple
+
+from digest.address import key_of
+from digest.database import Database
+from digest.demo.people import NAMED, Habit, Person, person, place_among_writers
+from digest.demo.stories import ARABIC, Story, stories
+from digest.ingest import Report, ingest_rows
+from digest.ingest.rows import (
+    CounterRow,
+    FollowRow,
+    GroupRow,
+    Instant,
+    MembershipRow,
+    PostRow,
+    ReactionRow,
+    Row,
+    UserRow,
+    ViewRow,
+)
+from digest.ingest.values import stored
+from digest.window import Period, last_full_week, zone
+
+WEEKS = 20
+SLICE = 2000
+"""People who are written at once."""
+
+SITE = "https://fieldnotes.example"
+_SMALL = 1000
+_HOUR, _DAY, _WEEK = 3600, 86_400, 604_800
+_GROUPS = {
+    "makers": "Makers' table",
+    "greenhouse": "Greenhouse",
+    "night-shift": "Night shift",
+}
+_VIA = ("feed",) * 11 + ("search",) * 4 + ("profile",) * 2 + ("repost",) * 2 + ("group",)
+_WEEKDAYS = (0.9, 1.0, 1.0, 0.95, 0.8, 0.6, 0.75)
+"""How readily people read on each day, Monday first."""
+
+
+class _Calendar(NamedTuple):
+    """The weeks that are filled, in seconds since the epoch; nothing happens after ``now``."""
+
+    week: Period
+    start: int
+    last: int
+    now: int
+
+
+class _Circle(NamedTuple):
+    """Who is there to read: ``users`` people of the community and ``readers`` from outside."""
+
+    users: int
+    readers: int
+    pull: float
+
+
+class _Life(NamedTuple):
+    """A person among the others, with random numbers of their own."""
+
+    place: int
+    who: Person
+    circle: _Circle
+    calendar: _Calendar
+    random: Random
+
+
+class _Read(NamedTuple):
+    """Somebody opened a post; ``member`` if it is one of the community."""
+
+    at: int
+    viewer: str
+    member: bool
+
+
+def populate(database: Database, *, users: int = 30, now: datetime, seed: int = 2026) -> Report:
+    """Write a community of ``users`` people whose last week is the last full one before ``now``.
+
+    The same seed in the same week gives the same rows, but for those that lie after ``now``.
+    """
+    calendar = _calendar(now)
+    circle = _Circle(users, max(6000, users * 10), 45 if users <= _SMALL else 9)
+    report = Report()
+    for first in range(0, users, SLICE):
+        members = range(first, min(first + SLICE, users))
+        report.add(ingest_rows(database, _rows(members, circle, calendar, seed)))
+    return report
+
+
+def _calendar(now: datetime) -> _Calendar:
+    # In Auckland a week is over before it is anywhere else, and in Hawaii it still goes on then.
+    week = last_full_week(now, zone("Pacific/Auckland"))
+    monday = datetime.combine(week.monday, time(), UTC)
+    end = monday + timedelta(weeks=1, hours=12)
+    first = monday - timedelta(weeks=WEEKS - 1)
+    return _Calendar(week, _seconds(first), _seconds(monday), _seconds(min(now, end)))
+
+
+def _rows(members: range, circle: _Circle, calendar: _Calendar, seed: int) -> Iterator[Row]:
+    for id_, name in _GROUPS.items():
+        yield GroupRow(id_, name)
+    for index in members:
+        random = Random(f"{seed} {calendar.week} {index}")  # noqa: S311 - nothing is secret here
+        who = person(index, circle.pull, random)
+        yield from _all_of(_Life(index, who, circle, calendar, random))
+
+
+def _all_of(life: _Life) -> Iterator[Row]:
+    """A person, their followers and groups, their posts and what became of these."""
+    who, random = life.who, life.random
+    email = f"{who.handle}@fieldnotes.example"
+    joined = life.calendar.start - random.randrange(30 * _DAY, 900 * _DAY)
+    yield UserRow(
+        who.handle,
+        who.name,
+        email,
+        key_of(email),
+        who.handle,
+        who.locale,
+        who.timezone,
+        _instant(joined),
+    )
+    for follower in sorted({_member(life) for _ in range(random.randrange(2, 14))}):
+        since = random.randrange(joined, life.calendar.last)
+        if follower != who.handle:
+            yield FollowRow(who.handle, follower, _instant(since))
+    groups = [id_ for id_ in _GROUPS if random.random() < 0.3]
+    for id_ in groups:
+        yield MembershipRow(id_, who.handle, _instant(joined))
+    yield from _posts(life, groups)
+
+
+def _posts(life: _Life, groups: list[str]) -> Iterator[Row]:
+    who, random = life.who, life.random
+    moments = sorted(_moments(life))
+    told = _told(life, len(moments))
+    for number, (moment, story) in enumerate(zip(moments, told, strict=True)):
+        if moment >= life.calendar.now:
+            continue
+        id_ = f"{who.handle}-{number + 1}"
+        yield PostRow(
+            id_,
+            who.handle,
+            _instant(moment),
+            story.title,
+            story.text,
+            f"{SITE}/p/{_slug(story.title, id_)}",
+            "post",
+            who.topic,
+            random.choice(groups) if groups and random.random() < 0.2 else None,
+        )
+        reads = _reads(life, moment, first=number == 0, last=number == len(moments) - 1)
+        if who.habit is Habit.COUNTED:
+            yield from _readings(id_, [read.at for read in reads], moment, life.calendar)
+        else:
+            yield from _seen(life, id_, moment, reads)
+
+
+def _moments(life: _Life) -> Iterator[int]:
+    """When somebody posts: nearly everybody this week and last, and now and then before."""
+    who, random, last = life.who, life.random, life.calendar.last
+    recent = 9 if who.habit is Habit.QUIET else 2
+    weeks = [random.randrange(recent, WEEKS) for _ in range(who.posts)]
+    if who.habit is not Habit.QUIET:
+        weeks[:2] = [0, 0 if random.random() < 0.3 else 1]
+    if who.habit is Habit.ARCHIVE:
+        weeks[-1] = WEEKS + 14
+    for weeks_ago in weeks:
+        day = random.choice((0, 1, 2, 3) if weeks_ago == 0 else (0, 1, 2, 3, 4, 5, 6, 6))
+        hour = min(max(random.gauss(17, 4), 6), 22.5)
+        local = last - weeks_ago * _WEEK + day * _DAY + int(hour * _HOUR)
+        yield local - _offset(life)
+
+
+def _told(life: _Life, number: int) -> list[Story]:
+    taken, writers = place_among_writers(life.place)
+    told = stories(life.who.topic, number, taken, writers, life.random)
+    if life.who.locale is not None and life.who.locale.startswith("ar"):
+        told[-len(ARABIC) :] = ARABIC[-number:]
+    if life.who.habit is Habit.LEADING:
+        told.sort(key=lambda story: story.title.startswith("Why our build"))
+    return told
+
+
+def _reads(life: _Life, moment: int, *, first: bool, last: bool) -> list[_Read]:
+    """Who opened a post and when: a rush in the first hours, some days of talk, a long tail."""
+    who, random, calendar = life.who, life.random, life.calendar
+    offset = _offset(life)
+    end = calendar.now if who.habit is not Habit.QUIET else calendar.last - 3 * _WEEK
+    luck = random.lognormvariate(-0.25, 0.7)
+    if who.habit is Habit.LEADING and last:
+        luck = 1.9
+    number = round(who.pull * luck)
+    times = [_waking(moment + _delay(random), offset, random) for _ in range(number)]
+    if who.habit is Habit.ARCHIVE and first:
+        found = calendar.last + int(1.4 * _DAY)
+        times += [_waking(found + _delay(random), offset, random) for _ in range(380)]
+    reads: list[_Read] = []
+    for at in sorted(times):
+        if at >= end:
+            break
+        if reads and random.random() < 0.1:  # one comes back to read it again
+            _, viewer, member = reads[random.randrange(len(reads))]
+        elif random.random() < 0.35:
+            viewer, member = _member(life), True
+        else:
+            viewer, member = f"reader-{int(life.circle.readers * random.random() ** 1.5)}", False
+        reads.append(_Read(at, viewer, member))
+    return reads
+
+
+def _seen(life: _Life, id_: str, moment: int, reads: list[_Read]) -> Iterator[Row]:
+    """The views of a post, the author's own look at it, and what readers did."""
+    author, now, random = life.who.handle, life.calendar.now, life.random
+    if moment + 90 < now:
+        yield ViewRow(id_, _instant(moment + 90), author, "profile")
+    for at, viewer, member in reads:
+        yield ViewRow(id_, _instant(at), viewer, random.choice(_VIA))
+        if viewer == author:
+            continue
+        luck = random.random() * (1 if member else 4)
+        kind = "reply" if luck < 0.025 else "repost" if luck < 0.04 else "like"
+        done = at + random.randrange(20, 900)
+        if luck < 0.13 and done < now:
+            yield ReactionRow(id_, _instant(done), viewer, kind)
+
+
+def _readings(id_: str, times: list[int], moment: int, calendar: _Calendar) -> Iterator[Row]:
+    """A platform's totals each morning; they lose ten views now and then and find them again."""
+    day = moment - moment % _DAY + _DAY + 5 * _HOUR
+    seen = 0
+    while day < calendar.now:
+        while seen < len(times) and times[seen] < day:
+            seen += 1
+        lost = 10 if seen > 40 and (day // _DAY) % 19 == 0 else 0
+        yield CounterRow(id_, _instant(day), seen - lost, seen // 21, seen // 160, seen // 75)
+        day += _DAY
+
+
+def _delay(random: Random) -> int:
+    luck = random.random()
+    mean = 8 * _HOUR if luck < 0.6 else 50 * _HOUR if luck < 0.87 else 30 * _DAY
+    return int(random.expovariate(1 / mean)) + 30
+
+
+def _waking(at: int, offset: int, random: Random) -> int:
+    """Move a moment out of the night, and now and then out of the weekend."""
+    local = at + offset
+    if random.random() > _WEEKDAYS[(local // _DAY + 3) % 7]:
+        at += int(1.5 * _DAY * random.random())
+        local = at + offset
+    if (local // _HOUR) % 24 < 6 and random.random() < 0.85:
+        at += 7 * _HOUR
+    return at
+
+
+def _member(life: _Life) -> str:
+    """Somebody of the community, from the neighbourhood where it is large."""
+    users, chance = life.circle.users, life.random.random()
+    near = (life.place + 1 + int(200 * chance)) % users
+    place = int(users * chance) if users <= _SMALL else near
+    return NAMED[place].handle if place < len(NAMED) else f"m{place:06d}"
+
+
+def _slug(title: str, id_: str) -> str:
+    words = re.findall(r"[a-z0-9]+", title.lower())
+    return "-".join([*words, *id_.split("-")]) if words else id_
+
+
+def _offset(life: _Life) -> int:
+    """Seconds from UTC to the person's clock, that of the last week."""
+    if life.who.timezone is None:
+        return 0
+    local = datetime.fromtimestamp(life.calendar.last, zone(life.who.timezone))
+    return int((local.utcoffset() or timedelta()).total_seconds())
+
+
+def _seconds(moment: datetime) -> int:
+    return int(moment.timestamp())
+
+
+def _instant(seconds: int) -> Instant:
+    return stored(datetime.fromtimestamp(seconds, UTC))

@@ -1,0 +1,327 @@
+"""New posts, judged at equal age: what each had reached 48 hours after it was published.
+
+A post is judged in the week in which it completes that age, once; the figures are kept and are what
+later posts are compared with. A post with an unknown time of publication is never judged.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+from statistics import median
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, Select, Table, and_, case, func, select, union
+from sqlmodel import Session
+
+from digest.database import execute_many, insert, later
+from digest.facts import Batch, anonymous_views, counters, posts, reactions, views
+from digest.models import NOBODY, Judgement, ReactionType, table
+from digest.stats import BetaPrior, GammaPrior, beta_prior, gamma_prior
+
+HOURS = 48
+"""The age at which posts are compared."""
+EARLIER = 50
+"""How many earlier posts of an author a judgement may look back on."""
+
+USUAL_FROM, USUAL_LEAST, TIMES_LEAST = 8, 10, 1.5
+"""“3x your usual” needs so many earlier posts, such a median, and such a ratio."""
+
+_judgements = table(Judgement)
+_ended = later(posts.c.published_at, HOURS)
+_FIGURES = ("views", "reach", "audience", "engagers", "talkers", "reactions")
+
+
+@dataclass(slots=True)
+class Judged:
+    """A post and its figures at age 48 hours; None is unknown.
+
+    ``new``: it completed that age in this week.
+    """
+
+    id: str
+    published_at: datetime
+    new: bool
+    views: int | None = None
+    reach: int | None = None
+    audience: int | None = None
+    engagers: int | None = None
+    talkers: int = 0
+    reactions: int = 0
+    title: str = ""
+    text: str = ""
+    url: str = ""
+
+
+@dataclass(slots=True)
+class Career:
+    """An author's judged posts, newest first; ``waiting`` posts of this week are too young."""
+
+    judged: list[Judged] = field(default_factory=list)
+    fresh: list[Judged] = field(default_factory=list)
+    waiting: int = 0
+
+    @property
+    def new(self) -> list[Judged]:
+        """Those that enter this week's digest."""
+        return [post for post in self.judged if post.new]
+
+    def times_usual(self, post_id: str) -> float | None:
+        """How many times the author's usual a new post reached (F3); None where a guard forbids.
+
+        The usual is the median of the 20 posts before it (not the mean: heavy tails), at the same
+        age and in the same unit.
+        """
+        mine, earlier = self._against_earlier(post_id, 20)
+        if mine is None or len(earlier) < USUAL_FROM:
+            return None
+        usual = median(earlier)
+        if usual < USUAL_LEAST or mine < TIMES_LEAST * usual:
+            return None
+        return mine / usual
+
+    def rank(self, post_id: str) -> int | None:
+        """The place of a new post among the author's last ten; only the top half is told."""
+        last = self.judged[:10]
+        mine = next((post for post in last if post.id == post_id and post.new), None)
+        if mine is None or len(last) < 10:
+            return None
+        unit = "views" if mine.reach is None else "reach"
+        counts = [getattr(post, unit) for post in last]
+        if not getattr(mine, unit) or None in counts:
+            return None
+        place = 1 + sum(count > getattr(mine, unit) for count in counts)
+        return place if place <= 5 else None
+
+    def _against_earlier(self, post_id: str, most: int) -> tuple[int | None, list[int]]:
+        """A new post's reach (or views, where people are unknown) and that of posts before it."""
+        place = next((n for n, p in enumerate(self.judged) if p.id == post_id and p.new), None)
+        if place is None:
+            return None, []
+        unit = "views" if self.judged[place].reach is None else "reach"
+        counts = [getattr(post, unit) for post in self.judged[place:]]
+        return counts[0], [count for count in counts[1:] if count is not None][:most]
+
+
+def careers(session: Session, batch: Batch) -> dict[str, Career]:
+    """The judged posts of every author of the batch who published any."""
+    found: dict[str, Career] = defaultdict(Career)
+    unjudged: dict[str, Judged] = {}
+    for row in session.execute(_candidates(batch)):
+        new = row.published_at + timedelta(hours=HOURS) >= batch.window.start
+        post = Judged(row.id, row.published_at, new)
+        if row.known:
+            for figure in _FIGURES:
+                setattr(post, figure, getattr(row, figure))
+        else:
+            unjudged[post.id] = post
+            found[row.author_id].fresh.append(post)
+        found[row.author_id].judged.append(post)
+    _judge(session, unjudged)
+    _add_words(session, [post for career in found.values() for post in career.new])
+    for author, waiting in session.execute(_waiting(batch)):
+        found[author].waiting = waiting
+    return dict(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Priors:
+    """What posts have in common: the rate at which viewers respond, and reactions per view."""
+
+    response: BetaPrior | None
+    per_view: GammaPrior | None
+
+
+def priors(judged: Iterable[Judged]) -> Priors:
+    """The priors of some judged posts."""
+    posts_ = list(judged)
+    return Priors(
+        beta_prior(
+            [(p.engagers, p.audience) for p in posts_ if p.audience and p.engagers is not None]
+        ),
+        gamma_prior([(p.reactions, p.views) for p in posts_ if p.views]),
+    )
+
+
+def site_priors(session: Session, batch: Batch) -> Priors:
+    """The priors of the whole site, for authors with too few posts of their own.
+
+    From the latest 2,000 posts that were judged before this period, read from facts alone, so that
+    the answer is the same for every batch, for a preview and for a mail.
+    """
+    if batch.period not in batch.site:
+        monday = datetime.combine(batch.period.monday, time(), UTC)
+        latest = (
+            select(posts.c.id, posts.c.published_at)
+            .where(posts.c.published_at < monday - timedelta(hours=HOURS))
+            .order_by(posts.c.published_at.desc(), posts.c.id)
+            .limit(2_000)
+        )
+        sample = {id_: Judged(id_, at, new=False) for id_, at in session.execute(latest)}
+        _judge(session, sample)
+        batch.site[batch.period] = priors(sample.values())
+    return cast(Priors, batch.site[batch.period])
+
+
+def keep(session: Session, found: Iterable[Career]) -> None:
+    """Store the judgements that were worked out; those stored before stay as they are."""
+    rows = [
+        {"post_id": post.id, **{figure: getattr(post, figure) for figure in _FIGURES}}
+        for career in found
+        for post in career.fresh
+    ]
+    execute_many(session, insert(session, _judgements).on_conflict_do_nothing(), rows)
+
+
+def _candidates(batch: Batch) -> Select[Any]:
+    """The latest posts per author that had completed the age when the window closed."""
+    latest = (
+        select(
+            posts.c.id,
+            func.row_number()
+            .over(
+                partition_by=posts.c.author_id,
+                order_by=(posts.c.published_at.desc(), posts.c.id),
+            )
+            .label("place"),
+        )
+        .where(
+            posts.c.author_id.in_(batch.users),
+            posts.c.published_at < batch.window.end - timedelta(hours=HOURS),
+        )
+        .subquery()
+    )
+    new_ones = posts.c.published_at >= batch.window.start - timedelta(hours=HOURS)
+    figures = [_judgements.c[figure] for figure in _FIGURES]
+    known = _judgements.c.post_id.is_not(None).label("known")
+    return (
+        select(posts.c.id, posts.c.author_id, posts.c.published_at, known, *figures)
+        .join(latest, latest.c.id == posts.c.id)
+        .outerjoin(_judgements, _judgements.c.post_id == posts.c.id)
+        .where((latest.c.place <= EARLIER) | new_ones)
+        .order_by(posts.c.author_id, latest.c.place)
+    )
+
+
+def _waiting(batch: Batch) -> Select[Any]:
+    return (
+        select(posts.c.author_id, func.count())
+        .where(
+            posts.c.author_id.in_(batch.users),
+            posts.c.published_at >= batch.window.end - timedelta(hours=HOURS),
+            posts.c.published_at < batch.window.end,
+        )
+        .group_by(posts.c.author_id)
+    )
+
+
+def _early(facts: Table, chosen: Sequence[str], *columns: ColumnElement[Any]) -> Select[Any]:
+    """Rows of ``facts`` within the first 48 hours of each chosen post."""
+    return (
+        select(posts.c.id, *columns)
+        .join_from(
+            posts,
+            facts,
+            and_(
+                facts.c.post_id == posts.c.id,
+                facts.c.at >= posts.c.published_at,
+                facts.c.at < _ended,
+            ),
+        )
+        .where(posts.c.id.in_(chosen))
+    )
+
+
+def _judge(session: Session, unjudged: dict[str, Judged]) -> None:
+    ids = list(unjudged)
+    for start in range(0, len(ids), 10_000):  # a statement takes some tens of thousands of values
+        chosen = ids[start : start + 10_000]
+        _count_views(session, chosen, unjudged)
+        _count_reactions(session, chosen, unjudged)
+        _count_people(session, chosen, unjudged)
+
+
+def _count_views(session: Session, chosen: list[str], unjudged: dict[str, Judged]) -> None:
+    not_own = views.c.viewer_id != posts.c.author_id
+    named = case((views.c.viewer_id != NOBODY, views.c.viewer_id))
+    columns = (func.sum(views.c.count), anonymous_views(), func.count(named.distinct()))
+    logged = set()
+    for id_, total, nobody, reach in session.execute(
+        _early(views, chosen, *columns).where(not_own).group_by(posts.c.id)
+    ):
+        logged.add(id_)
+        unjudged[id_].views = total
+        unjudged[id_].reach = None if nobody else reach
+    for id_ in _silent(session, [id_ for id_ in chosen if id_ not in logged]):
+        unjudged[id_].views = unjudged[id_].reach = 0
+    # A counter knows the figure at this age only if it was read in the day before.
+    gains = func.sum(counters.c.views_gain)
+    read = func.max(counters.c.at) >= later(func.min(posts.c.published_at), HOURS - 24)
+    for id_, total in session.execute(
+        _early(counters, chosen, gains).group_by(posts.c.id).having(read)
+    ):
+        if id_ not in logged and total is not None:
+            unjudged[id_].views, unjudged[id_].reach = total, None
+
+
+def _silent(session: Session, chosen: list[str]) -> list[str]:
+    """Posts without an early view whose author had been seen before: theirs is a true zero."""
+    other = posts.alias()
+    before = (
+        select(views.c.post_id)
+        .join(other, other.c.id == views.c.post_id)
+        .where(other.c.author_id == posts.c.author_id, views.c.at < posts.c.published_at)
+    )
+    return list(session.scalars(select(posts.c.id).where(posts.c.id.in_(chosen), before.exists())))
+
+
+def _count_reactions(session: Session, chosen: list[str], unjudged: dict[str, Judged]) -> None:
+    actor = case((reactions.c.actor_id != NOBODY, reactions.c.actor_id))
+    replier = case((reactions.c.type == ReactionType.REPLY, actor))
+    columns = (
+        func.sum(reactions.c.count),
+        func.sum(case((reactions.c.actor_id == NOBODY, 1), else_=0)),
+        func.count(actor.distinct()),
+        func.count(replier.distinct()),
+    )
+    for post in (unjudged[id_] for id_ in chosen):
+        post.engagers = 0
+    for id_, total, nobody, engagers, talkers in session.execute(
+        _early(reactions, chosen, *columns)
+        .where(reactions.c.actor_id != posts.c.author_id)
+        .group_by(posts.c.id)
+    ):
+        post = unjudged[id_]
+        post.reactions, post.talkers = total, talkers
+        post.engagers = None if nobody else engagers
+    acts = [counters.c.likes_gain, counters.c.reposts_gain, counters.c.replies_gain]
+    gains = sum((func.coalesce(c, 0) for c in acts[1:]), start=func.coalesce(acts[0], 0))
+    for id_, total in session.execute(
+        _early(counters, chosen, func.sum(gains)).group_by(posts.c.id)
+    ):
+        if total and not unjudged[id_].reactions:
+            unjudged[id_].reactions, unjudged[id_].engagers = total, None
+
+
+def _count_people(session: Session, chosen: list[str], unjudged: dict[str, Judged]) -> None:
+    """Viewers and engagers together: a reaction without a logged view counts as a view here."""
+    seen = _early(views, chosen, views.c.viewer_id.label("person")).where(
+        views.c.viewer_id != NOBODY, views.c.viewer_id != posts.c.author_id
+    )
+    acted = _early(reactions, chosen, reactions.c.actor_id.label("person")).where(
+        reactions.c.actor_id != NOBODY, reactions.c.actor_id != posts.c.author_id
+    )
+    people = union(seen, acted).subquery()
+    for id_, audience in session.execute(select(people.c.id, func.count()).group_by(people.c.id)):
+        post = unjudged[id_]
+        post.audience = audience if post.reach is not None else None
+
+
+def _add_words(session: Session, new: list[Judged]) -> None:
+    by_id = {post.id: post for post in new}
+    columns = (posts.c.id, posts.c.title, posts.c.text, posts.c.url)
+    for row in session.execute(select(*columns).where(posts.c.id.in_(list(by_id)))):
+        post = by_id[row.id]
+        post.title, post.text, post.url = row.title, row.text, row.url

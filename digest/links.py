@@ -1,0 +1,115 @@
+"""Signed links: what lets a reader leave, or see a mail in the browser, without an account.
+
+A token is the purpose's facts in base64url, a dot, and an HMAC-SHA256 cut to 16 bytes (RFC 2104
+allows half). Every purpose signs with a key of its own, so that no link opens another door. Links
+never expire: a mail is read years later, and leaving must still work then.
+"""
+
+from __future__ import annotations
+
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Sequence
+from hmac import compare_digest, digest
+
+from itsdangerous import BadSignature, Signer
+from itsdangerous.encoding import base64_encode, want_bytes
+from itsdangerous.signer import SigningAlgorithm
+
+from digest.errors import LinkError
+
+_SIGNATURE_BYTES = 16
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+_FROM_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+
+
+class Links:
+    """Makes and reads the links below ``base_url``.
+
+    ``keys`` are the secrets, oldest first: the last one signs, every one is accepted.
+    """
+
+    def __init__(self, base_url: str, keys: Sequence[bytes]) -> None:
+        if not keys or not all(keys):
+            raise ValueError("links need at least one key, and no empty one")
+        base = base_url.rstrip("/")
+        self._unsubscribe_base = f"{base}/u/"
+        self._browser_base = f"{base}/v/"
+        self._counting = f"{base}/counting"
+        self._unsubscribe = _Purpose(keys, b"digest.unsubscribe")
+        self._browser = _Purpose(keys, b"digest.browser")
+
+    def unsubscribe(self, user_id: str) -> str:
+        """Where ``user_id`` leaves: a page to confirm on, and one-click's target (RFC 8058)."""
+        return self._unsubscribe_base + self._unsubscribe.token(user_id)
+
+    def browser(self, user_id: str, period: str) -> str:
+        """Where ``user_id`` reads the mail of ``period`` in a browser."""
+        return self._browser_base + self._browser.token(f"{period} {user_id}")
+
+    def counting(self) -> str:
+        """Where the page stands that says how things are counted."""
+        return self._counting
+
+    def read_unsubscribe(self, token: str) -> str:
+        """The user of an unsubscribe link; a :class:`LinkError` where it is not one of ours."""
+        return self._unsubscribe.read(token)
+
+    def read_browser(self, token: str) -> tuple[str, str]:
+        """The user and period of a browser link; a :class:`LinkError` as above."""
+        period, space, user_id = self._browser.read(token).partition(" ")
+        if not space:
+            raise _damaged()
+        return user_id, period
+
+
+class _ShortHmac(SigningAlgorithm):
+    """HMAC-SHA256 cut to 16 bytes: 128 bits, and a link that fits one header line."""
+
+    def get_signature(self, key: bytes, value: bytes) -> bytes:
+        """The signature of ``value``."""
+        return digest(key, value, "sha256")[:_SIGNATURE_BYTES]
+
+
+class _PreparedSigner(Signer):
+    """A signer whose keys were derived once, for one purpose, instead of for every token."""
+
+    def __init__(self, keys: Sequence[bytes], purpose: bytes) -> None:
+        derived = [digest(key, purpose, "sha256") for key in keys]
+        super().__init__(derived, salt=purpose, key_derivation="none", algorithm=_ShortHmac())
+
+    def verify_signature(self, value: str | bytes, sig: str | bytes) -> bool:
+        """Compare as written: base64 would let several spellings pass for one signature."""
+        value, sig = want_bytes(value), want_bytes(sig)
+        return any(
+            compare_digest(base64_encode(self.algorithm.get_signature(key, value)), sig)
+            for key in reversed(self.secret_keys)
+        )
+
+
+class _Purpose:
+    """The tokens of one purpose: text in, token out, and back."""
+
+    def __init__(self, keys: Sequence[bytes], purpose: bytes) -> None:
+        self._signer = _PreparedSigner(keys, purpose)
+
+    def token(self, text: str) -> str:
+        # A lone surrogate is no character, but an id of the platform may hold one.
+        payload = b2a_base64(text.encode("utf-8", "surrogatepass"), newline=False)
+        return self._signer.sign(payload.translate(_URL_SAFE).rstrip(b"=")).decode("ascii")
+
+    def read(self, token: str) -> str:
+        if not token.isascii():
+            raise _damaged()
+        try:
+            payload = self._signer.unsign(token)
+            padded = payload.translate(_FROM_URL_SAFE) + b"=" * (-len(payload) % 4)
+            return a2b_base64(padded, strict_mode=True).decode("utf-8", "surrogatepass")
+        except (BadSignature, ValueError) as error:
+            raise _damaged() from error
+
+
+def _damaged() -> LinkError:
+    # Never the token itself: this message may be logged.
+    return LinkError(
+        "this link is not one of ours, or not whole", hint="open it from the mail again"
+    )

@@ -1,0 +1,181 @@
+"""Looking without touching: previews, rehearsals, and who is in which state and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlmodel import Session
+
+from digest import ledger, subscriptions, window
+from digest.audience import Gate
+from digest.compose import Snapshot
+from digest.database import Database
+from digest.errors import UsageError
+from digest.mail import Mail
+from digest.models import Delivery, State, Subscription, table
+from digest.run import Decision, Report, Workshop, decide, require_known, zones
+from digest.window import Period
+
+_deliveries, _subscriptions = table(Delivery), table(Subscription)
+UNPLANNED = "unplanned"
+"""The state, in reports, of a user who has no delivery of a period yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What one user's mail of one period is or would be."""
+
+    snapshot: Snapshot
+    mail: Mail
+
+
+def preview(shop: Workshop, user: str, period: str | None, now: datetime) -> Preview:
+    """The mail of one user, exactly as a send makes it; nothing is stored or sent."""
+    name, decision = _decision(shop, user, period, now)
+    if decision.composed is None:
+        gate = decision.stopped_by
+        raise UsageError(
+            f"{user} gets no mail of {name}: {gate.fact if gate else 'nothing to say'}",
+            hint=f"all reasons: digest explain {user}",
+        )
+    snapshot = decision.composed.snapshot
+    return Preview(snapshot, shop.mailer.mail(decision.author, snapshot, now))
+
+
+def rehearse(
+    shop: Workshop, now: datetime, period: str | None, users: Sequence[str], limit: int | None
+) -> Report:
+    """A send without sending: every mail is made, nothing is stored or offered."""
+    report = Report()
+    with shop.database.reading() as session:
+        require_known(session, users)
+        for timezone in zones(session):
+            name = period or str(window.last_full_week(now, window.zone(timezone)))
+            for chosen in _unsent(session, timezone, name, users, shop.settings.batch):
+                left = None if limit is None else limit - report.total
+                decided = decide(session, shop, name, timezone, chosen[:left])
+                for decision in decided.decisions.values():
+                    gate = decision.stopped_by
+                    if gate is None and decision.composed is not None:
+                        shop.mailer.mail(decision.author, decision.composed.snapshot, now)
+                    report.states[(gate.state, gate.reason) if gate else (State.PENDING, "")] += 1
+    return report
+
+
+def status(database: Database, period: str | None) -> dict[str, Any]:
+    """Counts per state and per reason; they sum to the audience, whoever is missing included."""
+    with database.reading() as session:
+        name = period or ledger.latest_period(session)
+        audience = session.scalar(select(func.count()).select_from(_subscriptions)) or 0
+        found = ledger.counts(session, [name])
+    states: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    for (state, reason), count in found.items():
+        states[state] += count
+        if reason:
+            reasons[f"{state}:{reason}"] += count
+    if audience > states.total():
+        states[UNPLANNED] = audience - states.total()
+    return {
+        "week": name,
+        "audience": audience,
+        "states": dict(sorted(states.items())),
+        "reasons": dict(sorted(reasons.items())),
+    }
+
+
+def explain(shop: Workshop, user: str, period: str | None, now: datetime) -> dict[str, Any]:
+    """Every gate of one user and period, the one that decided, and what the ledger says."""
+    name, decision = _decision(shop, user, period, now)
+    with shop.database.reading() as session:
+        row = ledger.find(session, user, name)
+    stop = decision.stopped_by
+    gates = [*decision.gates, *([] if row is None else [_recorded(row)])]
+    state, reason = (row.state, row.reason) if row else (UNPLANNED, stop.reason if stop else "")
+    composed = decision.composed
+    return {
+        "user": user,
+        "period": name,
+        "state": str(state),
+        "reason": reason,
+        "decided_by": stop.name if stop else gates[-1].name,
+        "gates": [{"name": g.name, "passed": g.passed, "fact": g.fact} for g in gates],
+        "sections": list(composed.snapshot.sections) if composed and not stop else [],
+    }
+
+
+def upcoming(session: Session, user: str | None, now: datetime) -> list[dict[str, str]]:
+    """The next sends, each {user, timezone, utc, local}: eight of one user, or of 20 users."""
+    rows = list(subscriptions.upcoming(session, user))
+    slots = [(one.user_id, one.timezone, one.slot) for one in rows]
+    if user is not None:
+        for one in rows:
+            weekday, hour = subscriptions.rhythm(session, user)
+            tz, slot = window.zone(one.timezone), max(one.slot, now)
+            for _ in range(7):
+                slot = window.next_due(slot, weekday=weekday, hour=hour, tz=tz)
+                slots.append((user, one.timezone, slot))
+    return [
+        {
+            "user": user_id,
+            "timezone": timezone,
+            "utc": slot.isoformat(),
+            "local": slot.astimezone(window.zone(timezone)).isoformat(),
+        }
+        for user_id, timezone, slot in slots
+    ]
+
+
+def _recorded(row: Any) -> Gate:
+    """What the ledger adds to the gates: how far the delivery came, and the server's words."""
+    fact = f"{row.state} on {row.updated_at:%Y-%m-%d %H:%M} UTC"
+    if row.attempts:
+        fact += f", {row.attempts} attempt{'s' * (row.attempts != 1)}"
+    if row.next_attempt_at:
+        fact += f", again from {row.next_attempt_at:%Y-%m-%d %H:%M} UTC"
+    if row.reply:
+        fact += f": {row.reply}"
+    troubled = row.state in {State.FAILED, State.UNKNOWN, State.SKIPPED, State.SUPPRESSED}
+    return Gate("ledger", not troubled, fact, reason=row.reason)
+
+
+def _decision(shop: Workshop, user: str, period: str | None, now: datetime) -> tuple[str, Decision]:
+    """One user's decision for a period (default: their last full week), on the path of a send."""
+    with shop.database.reading() as session:
+        require_known(session, [user])
+        zone = select(_subscriptions.c.timezone).where(_subscriptions.c.user_id == user)
+        timezone = session.scalar(zone) or shop.settings.timezone
+        name = str(Period.parse(period) if period else _last(now, timezone))
+        return name, decide(session, shop, name, timezone, [user]).decisions[user]
+
+
+def _last(now: datetime, timezone: str) -> Period:
+    return window.last_full_week(now, window.zone(timezone))
+
+
+def _unsent(
+    session: Session, timezone: str, period: str, users: Sequence[str], size: int
+) -> Iterator[list[str]]:
+    """Users of a zone whose mail of a period is still to be sent, in keyset pages."""
+    settled = select(_deliveries.c.id).where(
+        _deliveries.c.user_id == _subscriptions.c.user_id,
+        _deliveries.c.period == period,
+        _deliveries.c.state.not_in(ledger.OPEN),
+    )
+    page = (
+        select(_subscriptions.c.user_id)
+        .where(_subscriptions.c.timezone == timezone, ~settled.exists())
+        .order_by(_subscriptions.c.user_id)
+        .limit(size)
+    )
+    if users:
+        page = page.where(_subscriptions.c.user_id.in_(users))
+    after = ""
+    while found := list(session.scalars(page.where(_subscriptions.c.user_id > after))):
+        yield found
+        after = found[-1]

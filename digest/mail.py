@@ -1,0 +1,97 @@
+"""A snapshot to a whole message, ready for a mail server; pure once it is set up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from digest import message
+from digest.address import Address, parse
+from digest.audience import Author
+from digest.compose import Snapshot
+from digest.config import Settings
+from digest.links import Links
+from digest.message import Envelope, Letterhead
+from digest.render import Brand, MailLinks, Rendered, Renderer
+from digest.sections import Section
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One message: its envelope addresses, its Message-ID, its parts and its bytes."""
+
+    mail_from: str
+    rcpt_to: str
+    message_id: str
+    rendered: Rendered
+    content: bytes
+
+
+class Mailer:
+    """Templates, letterhead and keys of one process; makes a mail from a snapshot."""
+
+    def __init__(self, settings: Settings, sections: Sequence[Section]) -> None:
+        self._secret = settings.secret()
+        self._links = Links(settings.base_url, [self._secret])
+        self.renderer = Renderer(
+            brand(settings),
+            overrides=settings.templates,
+            extra=[section.templates for section in sections if section.templates],
+        )
+        self._sender = parse(settings.sender)
+        site = urlsplit(settings.base_url).hostname or ""
+        self._host = self._sender.domain
+        self._letterhead = Letterhead(
+            from_name=settings.site_name,
+            from_address=settings.sender,
+            list_name=f"{settings.site_name} weekly digest",
+            list_id=f"weekly.digest.{self._host}",
+            reply_to=settings.reply_to,
+            list_help=self._links.counting(),
+        )
+        # Campaign, list, kind and a stable sender of 5 to 15 characters; nothing about readers.
+        self._feedback = (
+            f"{{period}}:weekly:digest:{(site or self._host).replace('.', '')[:15]:_<5}"
+        )
+
+    def links(self, user: str, period: str) -> MailLinks:
+        """The addresses that one mail carries."""
+        return MailLinks(
+            unsubscribe=self._links.unsubscribe(user),
+            browser=self._links.browser(user, period),
+            counting=self._links.counting(),
+        )
+
+    def mail(self, author: Author, snapshot: Snapshot, date: datetime) -> Mail:
+        """The mail of one snapshot; the same arguments always give the same bytes."""
+        links = self.links(snapshot.user, snapshot.period)
+        rendered = self.renderer.render(snapshot, links, author.weekday)
+        to: Address = parse(author.email)
+        envelope = Envelope(
+            to=to,
+            to_name=snapshot.name,
+            message_id=message.message_id(snapshot.period, snapshot.user, self._secret, self._host),
+            date=date,
+            unsubscribe_url=links.unsubscribe,
+            browser_url=links.browser,
+            feedback_id=self._feedback.format(period=snapshot.period),
+            language="en",
+        )
+        content = message.build(
+            self._letterhead, envelope, rendered.subject, rendered.text, rendered.html
+        )
+        return Mail(str(self._sender), str(to), envelope.message_id, rendered, content)
+
+
+def brand(settings: Settings) -> Brand:
+    """What the templates show of the site."""
+    return Brand(
+        site_name=settings.site_name,
+        base_url=settings.base_url,
+        accent=settings.accent,
+        logo_url=settings.logo_url,
+        postal_address=settings.postal_address,
+        write_url=settings.write_url,
+    )

@@ -1,0 +1,134 @@
+"""Marks and outcomes of all connections, committed together.
+
+One durable mark per mail before its body, and one outcome after it, would be two slow commits per
+mail. While one commit is on its way to the disk, whatever else arrives waits for the next: the
+slower the disk, the larger the groups.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Self
+
+from digest import ledger
+from digest.database import Database
+from digest.ledger import Claim, Outcome
+from digest.subscriptions import suppress
+
+HEARTBEAT = timedelta(seconds=15)
+OUTCOMES_A_COMMIT = 100
+PATIENCE_SECONDS = 0.05
+"""How long an outcome waits for a mark to share its commit with."""
+
+Clock = Callable[[], datetime]
+
+
+@dataclass(slots=True)
+class _Waiting:
+    marks: list[tuple[Claim, str, asyncio.Future[bool]]] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+
+
+class Recorder:
+    """Writes to the ledger on behalf of one run; use it as an asynchronous context manager.
+
+    Leaving it commits what is left. An error of the database is raised to everybody who waits for
+    a mark, and again when leaving: no body is sent that is not marked.
+    """
+
+    def __init__(self, database: Database, owner: str, clock: Clock) -> None:
+        self._database, self._owner, self._clock = database, owner, clock
+        self._waiting = _Waiting()
+        self._wanted = asyncio.Event()
+        self._urgent = asyncio.Event()
+        self._closing = False
+        self._error: BaseException | None = None
+        self._beat_at = clock()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._work())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._closing = True
+        self._wanted.set()
+        self._urgent.set()
+        await self._task
+        self._thread.shutdown()
+        if self._error is not None and error is None:
+            raise self._error
+
+    async def mark(self, claim: Claim, message_id: str) -> bool:
+        """Record durably that the body is about to be sent; False: do not send it."""
+        if self._error is not None:
+            raise self._error
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.marks.append((claim, message_id, done))
+        self._wanted.set()
+        self._urgent.set()
+        return await done
+
+    def settle(self, outcome: Outcome) -> None:
+        """Record an outcome soon; nobody has to wait for it."""
+        self._waiting.outcomes.append(outcome)
+        self._wanted.set()
+        if len(self._waiting.outcomes) >= OUTCOMES_A_COMMIT:
+            self._urgent.set()
+
+    async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
+        while not self._closing or self._waiting.marks or self._waiting.outcomes:
+            if await _set_within(self._wanted, HEARTBEAT.total_seconds()):
+                # An outcome alone waits a moment for a mark to come along, or for a full group.
+                await _set_within(self._urgent, PATIENCE_SECONDS)
+            group, self._waiting = self._waiting, _Waiting()
+            self._wanted.clear()
+            self._urgent.clear()
+            if self._closing:
+                self._wanted.set()
+            try:
+                allowed = await loop.run_in_executor(self._thread, self._commit, group)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is raised to all who wait
+                self._fail(group, error)
+                return
+            for claim, _, done in group.marks:
+                if not done.done():  # its connection may have been given up meanwhile
+                    done.set_result(claim.id in allowed)
+
+    def _commit(self, group: _Waiting) -> set[int]:
+        now = self._clock()
+        with self._database.writing() as session:
+            ledger.settle(session, self._owner, group.outcomes, now)
+            for outcome in group.outcomes:
+                if outcome.dead_address:
+                    suppress(session, outcome.dead_address, "hard-bounce", now, outcome.reply)
+            if now - self._beat_at > HEARTBEAT:
+                ledger.heartbeat(session, self._owner, now)
+                self._beat_at = now
+            marks = [(claim, message_id) for claim, message_id, _ in group.marks]
+            return ledger.mark(session, self._owner, marks, now) if marks else set()
+
+    def _fail(self, group: _Waiting, error: Exception) -> None:
+        self._error = error
+        for _, _, done in [*group.marks, *self._waiting.marks]:
+            if not done.done():
+                done.set_exception(error)
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,353 @@
+"""The order of things, and nothing else: due, plan, claim, compose, send, record.
+
+Whoever only looks is in :mod:`digest.look`.
+
+``now`` and the clock come from the doors (command line, scheduler); nothing here reads one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlmodel import Session
+
+from digest import audience, ledger, snapshots, subscriptions, window
+from digest.audience import Author, Gate
+from digest.compose import Composed, Snapshot, compose
+from digest.config import Settings
+from digest.database import Database
+from digest.errors import DigestError, SendError, StopRun, TemplateError, UsageError
+from digest.facts import Batch
+from digest.ledger import Claim, Outcome, Scope
+from digest.mail import Mailer
+from digest.models import State, Subscription, User, table
+from digest.recorder import Clock, Recorder
+from digest.sections import Section, sections
+from digest.smtp import Mailbox, Sender, Server, parse_url
+from digest.smtp import Outcome as Reply
+from digest.smtp.replies import Meaning
+from digest.window import Period
+
+_users, _subscriptions = table(User), table(Subscription)
+CATCH_UP_SKIP = timedelta(hours=1)
+"""With ``catch_up = "skip"`` a digest this late is skipped; less is the scheduler's own delay."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What one run did: its deliveries by (state, reason), and what stopped it, if anything."""
+
+    states: Counter[tuple[str, str]] = field(default_factory=Counter)
+    planned: int = 0
+    recovered: ledger.Recovered = field(default_factory=ledger.Recovered)
+    stopped: SendError | None = None
+    interrupted: bool = False
+
+    @property
+    def total(self) -> int:
+        """How many deliveries were decided."""
+        return self.states.total()
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether somebody did not get a mail who should have."""
+        troubled = {State.FAILED, State.DEFERRED, State.UNKNOWN}
+        return self.stopped is not None or any(state in troubled for state, _ in self.states)
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What every batch of a run needs and none changes."""
+
+    database: Database
+    settings: Settings
+    sections: Sequence[Section]
+    mailer: Mailer
+    site: dict[Any, Any] = field(default_factory=dict)
+
+
+def workshop(database: Database, settings: Settings) -> Workshop:
+    """Load sections, templates and keys once."""
+    found = sections()
+    return Workshop(database, settings, found, Mailer(settings, found))
+
+
+# --- due and plan --------------------------------------------------------------------------------
+
+
+def plan_week(
+    session: Session,
+    now: datetime,
+    *,
+    period: str | None = None,
+    users: Sequence[str] = (),
+    limit: int | None = None,
+) -> int:
+    """Open the deliveries of ``period``, or of each user's last full week; returns how many."""
+    require_known(session, users)
+    planned = 0
+    for timezone in zones(session):
+        left = None if limit is None else limit - planned
+        name = period or str(window.last_full_week(now, window.zone(timezone)))
+        planned += ledger.plan_zone(session, name, timezone, now, users=users, limit=left)
+    return planned
+
+
+def plan_due(session: Session, settings: Settings, now: datetime, most: int = 1000) -> int:
+    """Open the deliveries whose hour has come and move their subscriptions on; returns how many.
+
+    After a time without any run only the latest week is made up for, if it is not too late.
+    """
+    late = settings.max_lateness if settings.catch_up == "send" else CATCH_UP_SKIP
+    due = subscriptions.due(session, now, most)
+    rows = []
+    for one in due:
+        period = window.last_full_week(one.slot, window.zone(one.timezone))
+        row = {"user_id": one.user_id, "period": str(period), "timezone": one.timezone}
+        if now - one.slot > late:
+            row |= {"state": State.SKIPPED, "reason": "late"}
+        rows.append(row)
+    ledger.plan(session, rows, now)
+    subscriptions.advance(session, [one.user_id for one in due], now)
+    return len(due)
+
+
+def zones(session: Session) -> list[str]:
+    """The zones in which anybody subscribed lives."""
+    return sorted(session.scalars(select(_subscriptions.c.timezone).distinct()))
+
+
+def require_known(session: Session, users: Sequence[str]) -> None:
+    """Raise a :class:`UsageError` for the first of these ids that is no user."""
+    known = set(session.scalars(select(_users.c.id).where(_users.c.id.in_(users))))
+    for user in users:
+        if user not in known:
+            raise UsageError(
+                f"there is no user {user}", hint="digest status counts those there are"
+            )
+
+
+# --- compose and decide --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One user's week: the gates passed and not, and what the mail would say."""
+
+    author: Author
+    composed: Composed | None
+    gates: list[Gate]
+
+    @property
+    def stopped_by(self) -> Gate | None:
+        """The gate that decided against a mail."""
+        return next((gate for gate in self.gates if not gate.passed), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The decisions of a batch; ``batch`` and ``composed`` are what there is to keep of it."""
+
+    batch: Batch
+    composed: dict[str, Composed]
+    decisions: dict[str, Decision]
+
+
+def decide(
+    session: Session, shop: Workshop, period: str, timezone: str, users: Sequence[str]
+) -> Decided:
+    """Compose the week of everyone who may be mailed, and say who is, and why not. Reads only."""
+    known = audience.authors(session, users)
+    gates = {user: audience.gates(author) for user, author in known.items()}
+    welcome = [user for user, passed in gates.items() if all(gate.passed for gate in passed)]
+    batch = Batch(Period.parse(period), window.zone(timezone), tuple(welcome), shop.site)
+    loaded = snapshots.load(session, batch, shop.sections)
+    composed = compose(batch, known, loaded, shop.sections)
+    for user, one in composed.items():
+        gates[user].append(
+            audience.activity(
+                quiet=one.snapshot.quiet,
+                quiet_before=one.quiet_before,
+                policy=shop.settings.quiet_weeks,
+            )
+        )
+    decisions = {user: Decision(a, composed.get(user), gates[user]) for user, a in known.items()}
+    return Decided(batch, composed, decisions)
+
+
+# --- send ----------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def server_of(settings: Settings) -> AsyncIterator[Server]:
+    """The configured mail server, or the embedded mailbox while it is open.
+
+    Sending to a server that is not on the loopback needs more settings than a trial does; the
+    first that is missing is raised here, before the first mail.
+    """
+    if settings.smtp_url is None:
+        async with Mailbox(settings.mailbox) as server:
+            yield server
+        return
+    server = parse_url(settings.smtp_url.get_secret_value())
+    problems = [] if server.is_loopback else settings.problems()
+    if problems:
+        raise problems[0]
+    yield server
+
+
+async def work(
+    shop: Workshop,
+    scope: Scope,
+    clock: Clock,
+    *,
+    command: str,
+    stop: asyncio.Event,
+    limit: int | None = None,
+    progress: Callable[[Report], None] = lambda _: None,
+) -> Report:
+    """Claim what is open and see every claim to its end, batch by batch; ``stop`` drains.
+
+    What was claimed and not begun when the run ends, however it ends, is pending again.
+    """
+    report = Report()
+    settings = shop.settings
+    with ledger.running(shop.database, settings.locks, command, clock()) as owner:
+        async with (
+            server_of(settings) as server,
+            Recorder(shop.database, owner, clock) as recorder,
+            Sender(
+                server,
+                connections=settings.connections,
+                messages_per_connection=settings.messages_per_connection,
+            ) as sender,
+        ):
+            line = _Line(shop, sender, recorder, report, clock, stop, progress)
+            await _drive(line, _feed(line, owner, scope, limit))
+    return report
+
+
+async def _drive(line: _Line, feed: Coroutine[None, None, None]) -> None:
+    """Run the tasks of all connections until the feed is through and the queue is empty."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(line.serve()) for _ in range(line.shop.settings.connections)]
+            await feed
+            await line.queue.join()
+            for task in tasks:
+                task.cancel()
+    except* DigestError as errors:
+        raise next(_leaves(errors)) from None
+
+
+def _leaves(group: BaseExceptionGroup[DigestError]) -> Iterator[DigestError]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
+
+
+@dataclass(slots=True)
+class _Line:
+    """From decided batches to the server: a short queue, and one task per connection."""
+
+    shop: Workshop
+    sender: Sender
+    recorder: Recorder
+    report: Report
+    clock: Clock
+    stop: asyncio.Event
+    progress: Callable[[Report], None]
+    queue: asyncio.Queue[tuple[Claim, Author, Snapshot]] = field(
+        default_factory=lambda: asyncio.Queue(8)
+    )
+
+    async def serve(self) -> None:
+        """Render and offer one mail after the other, until cancelled."""
+        while True:
+            item = await self.queue.get()
+            if not self.stop.is_set():
+                await self._offer(*item)
+            self.queue.task_done()
+
+    async def _offer(self, claim: Claim, author: Author, snapshot: Snapshot) -> None:
+        try:
+            mail = self.shop.mailer.mail(author, snapshot, claim.created_at)
+        except TemplateError as error:
+            self.record(Outcome(claim, State.FAILED, "template", error.message))
+            return
+        try:
+            reply = await self.sender.send(
+                mail.mail_from,
+                mail.rcpt_to,
+                mail.content,
+                lambda: self.recorder.mark(claim, mail.message_id),
+            )
+        except StopRun as error:
+            self.report.stopped = error
+            self.stop.set()
+            return
+        self.record(_outcome(claim, author, reply, self.shop.settings, self.clock()))
+
+    def record(self, outcome: Outcome) -> None:
+        """Hand an outcome to the ledger and count it."""
+        self.recorder.settle(outcome)
+        if outcome.state != State.PENDING:
+            self.report.states[outcome.state, outcome.reason] += 1
+            self.progress(self.report)
+
+
+async def _feed(line: _Line, owner: str, scope: Scope, limit: int | None) -> None:
+    """Claim, compose and decide batches until nothing is left; those to be sent go on the queue."""
+    shop, left = line.shop, limit
+    while not line.stop.is_set() and left != 0:
+        size = shop.settings.batch if left is None else min(left, shop.settings.batch)
+        with shop.database.writing() as session:
+            claims = ledger.claim(session, owner, scope, line.clock(), size)
+        if not claims:
+            return
+        left = left if left is None else left - len(claims)
+        users = [claim.user for claim in claims]
+        with shop.database.reading() as session:
+            decided = decide(session, shop, claims[0].period, claims[0].timezone, users)
+        with shop.database.writing() as session:
+            snapshots.keep(session, decided.batch, decided.composed, line.clock())
+        for claim in claims:
+            decision = decided.decisions[claim.user]
+            gate = decision.stopped_by
+            if gate is not None:
+                line.record(Outcome(claim, gate.state, gate.reason))
+            elif decision.composed is not None:
+                await line.queue.put((claim, decision.author, decision.composed.snapshot))
+
+
+def _outcome(
+    claim: Claim, author: Author, reply: Reply, settings: Settings, now: datetime
+) -> Outcome:
+    """What the ledger records of a server's answer."""
+    said = f"{reply.code or ''} {reply.reply_text}".strip()[:500]
+    meaning = reply.meaning.value if reply.meaning else ""
+    if reply.state == "withdrawn":
+        # The reader left or another owner took over: the gates will say which.
+        return Outcome(claim, State.PENDING)
+    if reply.state == "deferred" and claim.attempts + 1 >= settings.max_attempts:
+        return Outcome(claim, State.FAILED, "too-many-attempts", said, tried=1)
+    if reply.state == "deferred":
+        wait = ledger.backoff(
+            claim.attempts,
+            base=settings.retry_base_seconds,
+            cap=settings.retry_cap_seconds,
+            jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
+        )
+        return Outcome(claim, State.DEFERRED, meaning, said, now + wait, tried=1)
+    dead = author.email_key or "" if reply.meaning is Meaning.ADDRESS and reply.code else ""
+    return Outcome(claim, State(reply.state), meaning, said, tried=1, dead_address=dead)

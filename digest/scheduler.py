@@ -1,0 +1,100 @@
+"""The daemon: APScheduler ticks, the database says who is due.
+
+The tick is all the schedule there is in memory. A tick missed, doubled, or run by a second daemon
+changes nothing: due times, claims and the one-mail promise live in the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import UTC, timedelta
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from digest import ledger
+from digest.errors import DigestError
+from digest.ledger import Scope
+from digest.recorder import Clock
+from digest.run import Report, Workshop, plan_due, work
+
+log = logging.getLogger(__name__)
+DUE_AT_A_TIME = 1000
+
+
+async def serve(
+    shop: Workshop,
+    clock: Clock,
+    stop: asyncio.Event,
+    *,
+    done: Callable[[Report], None] = lambda _: None,
+) -> None:
+    """Tick until ``stop`` is set, then let the run that is under way drain."""
+    scheduler = AsyncIOScheduler(timezone=UTC)
+    ticking = asyncio.Lock()
+
+    async def on_tick() -> None:
+        async with ticking:
+            if not stop.is_set():
+                await _guarded(shop, clock, stop, done)
+
+    scheduler.add_job(
+        on_tick,
+        IntervalTrigger(seconds=shop.settings.tick_seconds, timezone=UTC),
+        next_run_time=clock(),
+        coalesce=True,
+        max_instances=1,
+        misfire_grace_time=None,
+    )
+    scheduler.start()
+    await stop.wait()
+    scheduler.pause()
+    async with ticking:  # a run under way ends in its own time: nothing is left in doubt
+        scheduler.shutdown(wait=False)
+
+
+async def tick(shop: Workshop, clock: Clock, stop: asyncio.Event) -> Report | None:
+    """Recover what dead runs left, open what is due, and send; None if there was nothing to do."""
+    settings, now = shop.settings, clock()
+    lease = timedelta(seconds=settings.lease_seconds)
+    with shop.database.writing() as session:
+        recovered = ledger.recover(session, settings.locks, now, lease, settings.on_unknown)
+    planned = 0
+    while not stop.is_set():
+        with shop.database.writing() as session:
+            found = plan_due(session, settings, now, DUE_AT_A_TIME)
+        planned += found
+        if found < DUE_AT_A_TIME:
+            break
+    with shop.database.reading() as session:
+        ready = ledger.is_ready(session, now)
+    if not ready:
+        return None
+    report = await work(shop, Scope(), clock, command="daemon", stop=stop)
+    report.planned, report.recovered = planned, recovered
+    return report
+
+
+async def _guarded(
+    shop: Workshop, clock: Clock, stop: asyncio.Event, done: Callable[[Report], None]
+) -> None:
+    """One tick; trouble is said and the next tick tries again."""
+    run_stop = asyncio.Event()
+    watcher = asyncio.create_task(_follow(stop, run_stop))
+    try:
+        report = await tick(shop, clock, run_stop)
+    except DigestError as error:
+        log.error("%s%s", error.message, f" ({error.hint})" if error.hint else "")  # noqa: TRY400
+        return
+    finally:
+        watcher.cancel()
+    if report is not None:
+        done(report)
+
+
+async def _follow(stop: asyncio.Event, run_stop: asyncio.Event) -> None:
+    """A run may stop by itself (a server that refuses us); the daemon then goes on ticking."""
+    await stop.wait()
+    run_stop.set()

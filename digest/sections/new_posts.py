@@ -1,0 +1,143 @@
+"""New posts at equal age (F2) against the author's usual (F3).
+
+Three boards: most seen, best received (shrunk, never a raw rate) and started most talk. A post is
+listed once, with every board it leads; a lone new post leads nothing, it is only compared with
+earlier ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlmodel import Session
+
+from digest.facts import AuthorWeek, Batch, author_weeks
+from digest.judgements import HOURS, Career, Judged, Priors, careers, priors, site_priors
+from digest.sections import Section
+from digest.sections.top_posts import EXCERPT
+from digest.stats import wilson
+from digest.text import clean
+
+SHOWN = 3
+OWN_PRIOR_FROM = 8
+"""Fewer posts than this say too little about an author: the site's then speak for them."""
+WILSON_FROM = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One author's judged posts, the site's habits, and which posts the mail shows already."""
+
+    career: Career
+    site: Priors
+    shown: frozenset[str]
+
+
+def load(session: Session, batch: Batch) -> dict[str, Facts]:
+    """The authors of whom a post completed the age of comparison this week."""
+    found = {user: c for user, c in batch.fact(session, careers).items() if c.new}
+    if not found:
+        return {}
+    site = site_priors(session, batch)
+    weeks = batch.fact(session, author_weeks)
+    return {
+        user: Facts(career, site, frozenset(p.id for p in weeks.get(user, AuthorWeek()).top))
+        for user, career in found.items()
+    }
+
+
+def build(facts: Facts, batch: Batch) -> dict[str, Any] | None:
+    """Up to three new posts with their boards; None where nobody is known to have seen any."""
+    career = facts.career
+    new = sorted((post for post in career.new if post.views or post.reactions), key=_seen)
+    if not new:
+        return None
+    rate = _rates(facts)
+    leaders = _leaders(new, rate)
+    listed = sorted(new, key=lambda post: (post.id not in leaders, _seen(post)))[:SHOWN]
+    listed.sort(key=_seen)
+    return {
+        "hours": HOURS,
+        "posts": [_entry(post, facts, batch, leaders.get(post.id, []), rate) for post in listed],
+        "waiting": career.waiting,
+    }
+
+
+def _seen(post: Judged) -> tuple[Any, ...]:
+    """Most seen first: by reach, or views where people are unknown; ties: engagers, newer, id."""
+    count = post.views if post.reach is None else post.reach
+    return (-(count or 0), -(post.engagers or 0), -post.published_at.timestamp(), post.id)
+
+
+_Rate = Callable[[Judged], float | None]
+
+
+def _rates(facts: Facts) -> _Rate:
+    """How well a post was received, shrunk towards the author's usual, or the site's."""
+    judged = facts.career.judged
+    own = priors(judged)
+    enough = sum(1 for post in judged if post.audience) >= OWN_PRIOR_FROM
+    response = own.response if enough else facts.site.response
+    per_view = own.per_view if len(judged) >= OWN_PRIOR_FROM else facts.site.per_view
+
+    def rate(post: Judged) -> float | None:
+        if post.audience and post.engagers is not None:
+            if response is not None:
+                return response.shrink(post.engagers, post.audience)
+            if post.audience >= WILSON_FROM:
+                return wilson(post.engagers, post.audience).low
+            return None
+        if post.views and post.reactions and per_view is not None:
+            return per_view.shrink(post.reactions, post.views)
+        return None
+
+    return rate
+
+
+def _leaders(new: list[Judged], rate: _Rate) -> dict[str, list[str]]:
+    """Which post leads which board; a board needs somebody to be ahead of."""
+    if len(new) < 2:
+        return {}
+    leaders: dict[str, list[str]] = {new[0].id: ["most_seen"]}
+    # A rate among viewers and a rate per view are different things: one board compares one kind.
+    people = [post for post in new if post.audience and post.engagers is not None]
+    counted = [post for post in new if post not in people]
+    rivals = [post for post in (people if len(people) >= len(counted) else counted) if rate(post)]
+    responded = [post for post in rivals if post.reactions]
+    if len(rivals) > 1 and responded:
+        best = min(responded, key=lambda post: (-(rate(post) or 0.0), _seen(post)))
+        leaders.setdefault(best.id, []).append("best_received")
+    talked = min(new, key=lambda post: (-post.talkers, _seen(post)))
+    if talked.talkers:
+        leaders.setdefault(talked.id, []).append("most_talk")
+    return leaders
+
+
+def _entry(
+    post: Judged, facts: Facts, batch: Batch, boards: list[str], rate: _Rate
+) -> dict[str, Any]:
+    received = rate(post) if post.reactions else None
+    proportion = bool(post.audience) and post.engagers is not None
+    rank = facts.career.rank(post.id)
+    return {
+        "id": post.id,
+        "title": post.title,
+        "excerpt": clean(post.text, EXCERPT),
+        "url": post.url,
+        "published": post.published_at.astimezone(batch.tz).date().isoformat(),
+        "shown": post.id in facts.shown,
+        "boards": boards,
+        "reach": post.reach,
+        "views": post.views,
+        "engagers": post.engagers,
+        "rate": received if proportion else None,
+        "per_hundred": None if proportion or received is None else 100 * received,
+        "talkers": post.talkers,
+        "times": facts.career.times_usual(post.id),
+        "rank": rank and {"place": rank, "of": 10},
+    }
+
+
+SECTION = Section("new_posts", 40, load, build)

@@ -1,0 +1,60 @@
+"""The quiet week: no views, no reactions, and no shame."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlmodel import Session
+
+from digest.facts import AuthorWeek, Batch, author_weeks, posts
+from digest.judgements import Judged, careers
+from digest.sections import Section
+
+
+def load(session: Session, batch: Batch) -> dict[str, tuple[int, dict[str, Any] | None]]:
+    """Of authors with a quiet week: how many posts they have, and which early did best."""
+    weeks = batch.fact(session, author_weeks)
+    quiet = [user for user in batch.users if weeks.get(user, AuthorWeek()).quiet]
+    if not quiet:
+        return {}
+    written = select(posts.c.author_id, func.count().label("written")).where(
+        posts.c.author_id.in_(quiet)
+    )
+    rows = session.execute(written.group_by(posts.c.author_id))
+    count = {row.author_id: row.written for row in rows}
+    judged = batch.fact(session, careers)
+    best = {
+        user: max(judged[user].judged, key=_seen)
+        for user in quiet
+        if user in judged and any(_seen(post) for post in judged[user].judged)
+    }
+    words = {
+        row.id: row
+        for row in session.execute(
+            select(posts.c.id, posts.c.title, posts.c.url).where(
+                posts.c.id.in_([post.id for post in best.values()])
+            )
+        )
+    }
+    return {user: (number, _best(best.get(user), words)) for user, number in count.items()}
+
+
+def build(facts: tuple[int, dict[str, Any] | None], batch: Batch) -> dict[str, Any] | None:
+    """The friendly text's few facts."""
+    del batch  # a quiet week is quiet whatever the week
+    number, best = facts
+    return {"posts": number, "best": best}
+
+
+def _seen(post: Judged) -> int:
+    return post.views or 0
+
+
+def _best(post: Judged | None, words: dict[str, Any]) -> dict[str, Any] | None:
+    if post is None or post.id not in words:
+        return None
+    return {"title": words[post.id].title, "url": words[post.id].url, "views": post.views}
+
+
+SECTION = Section("quiet", 50, load, build)

@@ -1,0 +1,85 @@
+"""The week against the author's usual (F4): limits of the author's own weeks, never a bare percent.
+
+Below four earlier weeks there is nothing to compare with; from four on the median; from eight on a
+verdict by process-behaviour limits on square roots (Wheeler).
+"""
+
+from __future__ import annotations
+
+from math import ceil, floor
+from statistics import median
+from typing import Any
+
+from sqlmodel import Session
+
+from digest import window
+from digest.facts import AuthorWeek, Batch, Metric, author_weeks
+from digest.history import History, histories
+from digest.sections import Section
+from digest.stats import usual_range
+from digest.window import Period
+
+MEDIAN_FROM, VERDICT_FROM = 4, 8
+PERCENT_FROM = 20
+"""A percent change needs at least so many in both weeks."""
+MULTIPLE_ABOVE = 300
+"""Above this percent a multiple says it better."""
+HOURS_A_WEEK = 168
+
+
+def load(session: Session, batch: Batch) -> dict[str, tuple[AuthorWeek, History]]:
+    """Each author's week and the weeks before it."""
+    earlier = batch.fact(session, histories)
+    weeks = batch.fact(session, author_weeks)
+    return {user: (week, earlier[user]) for user, week in weeks.items() if user in earlier}
+
+
+def build(facts: tuple[AuthorWeek, History], batch: Batch) -> dict[str, Any] | None:
+    """The verdict, as far as the number of earlier weeks allows one."""
+    week, history = facts
+    metric = week.metric
+    earlier = [(e.period, count) for e in history.weeks if (count := e.count(metric)) is not None]
+    now = _count(week, metric)
+    if len(earlier) < MEDIAN_FROM or not now:
+        return None
+    said: dict[str, Any] = {
+        "metric": metric,
+        "weeks": len(earlier),
+        "verdict": None,
+        "low": None,
+        "high": None,
+        "median": round(median(count for _, count in earlier)),
+        "percent": None,
+        "times": None,
+        "first": not any(count for _, count in earlier),
+    }
+    if len(earlier) >= VERDICT_FROM:
+        limits = usual_range([_even(count, period, batch) for period, count in earlier])
+        low, high = ceil(limits.low), floor(limits.high)
+        even = _even(now, str(batch.period), batch)
+        verdict = "above" if even > limits.high else "below" if even < limits.low else "within"
+        said |= {"verdict": verdict, "low": low, "high": high}
+        if verdict != "within" and earlier[-1][0] == str(batch.period.shift(-1)):
+            said |= _change(now, earlier[-1][1])
+    return said
+
+
+def _count(week: AuthorWeek, metric: Metric) -> int:
+    return {"reach": week.reach, "views": week.views, "reactions": week.reactions}[metric] or 0
+
+
+def _even(count: int, period: str, batch: Batch) -> float:
+    """The count per 168 hours: weeks in which clocks change are an hour shorter or longer."""
+    span = window.week(Period.parse(period), batch.tz)
+    return count * HOURS_A_WEEK / ((span.end - span.start).total_seconds() / 3600)
+
+
+def _change(now: int, before: int) -> dict[str, Any]:
+    """Against the week before; only where neither number is small."""
+    if min(now, before) < PERCENT_FROM:
+        return {}
+    percent = round(100 * (now - before) / before)
+    return {"times": round(now / before)} if percent > MULTIPLE_ABOVE else {"percent": percent}
+
+
+SECTION = Section("usual", 20, load, build)

@@ -1,0 +1,74 @@
+"""The store of snapshots: what compose needs from the database, and what is kept of its work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlmodel import Session
+
+from digest import history, judgements
+from digest.compose import Composed, Loaded, Snapshot
+from digest.database import execute_many, insert
+from digest.facts import Batch, author_weeks
+from digest.history import histories
+from digest.judgements import careers
+from digest.models import Snapshot as Stored
+from digest.models import table
+from digest.sections import Section
+
+_snapshots = table(Stored)
+
+
+def load(session: Session, batch: Batch, sections: Sequence[Section]) -> Loaded:
+    """The facts of a batch: one query per fact, whatever the number of users and sections."""
+    rows = session.execute(
+        select(_snapshots.c.user_id, _snapshots.c.body).where(
+            _snapshots.c.user_id.in_(batch.users),
+            _snapshots.c.period == str(batch.period),
+            _snapshots.c.body.is_not(None),
+        )
+    )
+    return Loaded(
+        frozen={row.user_id: Snapshot.from_json(row.body) for row in rows},
+        weeks=batch.fact(session, author_weeks),
+        histories=batch.fact(session, histories),
+        facts={section.name: section.load(session, batch) for section in sections},
+    )
+
+
+def keep(session: Session, batch: Batch, composed: Mapping[str, Composed], now: datetime) -> None:
+    """Store new snapshots, and the earlier weeks and judgements that were worked out with them."""
+    history.keep(session, batch.fact(session, histories), now)
+    judgements.keep(session, batch.fact(session, careers).values())
+    rows = [
+        {
+            "user_id": user,
+            "period": one.snapshot.period,
+            "views": one.snapshot.views,
+            "reach": one.snapshot.reach,
+            "reactions": one.snapshot.reactions,
+            "body": one.snapshot.as_json(),
+            "created_at": now,
+        }
+        for user, one in composed.items()
+        if not one.stored
+    ]
+    statement = insert(session, _snapshots)
+    totals = {name: statement.excluded[name] for name in ("views", "reach", "reactions", "body")}
+    execute_many(
+        session,
+        statement.on_conflict_do_update(
+            index_elements=["user_id", "period"], set_=totals, where=_snapshots.c.body.is_(None)
+        ),
+        rows,
+    )
+
+
+def stored(session: Session, user: str, period: str) -> Snapshot | None:
+    """The snapshot a mail was made from, if there was one."""
+    body = session.scalar(
+        select(_snapshots.c.body).where(_snapshots.c.user_id == user, _snapshots.c.period == period)
+    )
+    return Snapshot.from_json(body) if body else None

@@ -1,0 +1,112 @@
+"""The pages that a reader's mail points to: leave, come back, the mail itself, how we count.
+
+GET and HEAD never change anything, because programs follow links in mails before people do. The
+POST of a mail provider's one-click button (RFC 8058) and that of our own form are the same: neither
+needs a cookie, a login or a redirect, only the signed link.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from sqlalchemy import select
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from digest import subscriptions
+from digest.errors import LinkError
+from digest.models import Subscription, User, table
+from digest.snapshots import stored
+from digest.web.guard import HEADERS, read_body
+from digest.web.pages import MAIL_POLICY
+from digest.web.site import Site
+
+_subscriptions = table(Subscription)
+
+
+class Reader:
+    """The recipient pages of one site."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def routes(self) -> list[Route]:
+        """Where the pages are."""
+        return [
+            Route("/u/{token}", self.ask, name="unsubscribe page"),
+            Route("/u/{token}", self.leave, methods=["POST"], name="unsubscribe"),
+            Route("/u/{token}/undo", self.come_back, methods=["POST"], name="resubscribe"),
+            Route("/v/{token}", self.mail, name="mail in the browser"),
+            Route("/counting", self.counting, name="how we count"),
+        ]
+
+    def ask(self, request: Request) -> Response:
+        """Say what will happen, and offer the button that makes it happen."""
+        user_id, token = self._user(request), request.path_params["token"]
+        left = _subscriptions.c.unsubscribed_at
+        with self._site.database.reading() as session:
+            row = session.execute(select(left).where(_subscriptions.c.user_id == user_id)).first()
+        if row is None:
+            raise HTTPException(404)
+        if row[0] is None:
+            return self._site.pages.page("unsubscribe.html")
+        return self._site.pages.page("left.html", undo=f"{token}/undo")
+
+    async def leave(self, request: Request) -> Response:
+        """Stop mailing the reader; a second time, or of a deleted user, it is as well."""
+        await read_body(request)
+        user_id, token = self._user(request), request.path_params["token"]
+        known = await run_in_threadpool(self._leave, user_id)
+        return self._site.pages.page("left.html", undo=f"{token}/undo" if known else None)
+
+    async def come_back(self, request: Request) -> Response:
+        """Undo :meth:`leave`."""
+        await read_body(request)
+        if not await run_in_threadpool(self._come_back, self._user(request)):
+            raise HTTPException(404)
+        return self._site.pages.page("back.html", leave=f"../{request.path_params['token']}")
+
+    def mail(self, request: Request) -> Response:
+        """The mail as it was sent, made from the numbers that were frozen then."""
+        try:
+            user_id, period = self._site.links.read_browser(request.path_params["token"])
+        except LinkError as error:
+            raise HTTPException(404) from error
+        day = select(_subscriptions.c.weekday).where(_subscriptions.c.user_id == user_id)
+        with self._site.database.reading() as session:
+            snapshot = stored(session, user_id, period)
+            weekday = session.scalar(day)
+        if snapshot is None:
+            raise HTTPException(404)
+        if weekday is None:
+            weekday = self._site.settings.weekday
+        links = replace(self._site.mailer.links(user_id, period), browser="")
+        html = self._site.mailer.renderer.render(snapshot, links, weekday).html
+        return HTMLResponse(html, headers=HEADERS | {"Content-Security-Policy": MAIL_POLICY})
+
+    def counting(self, request: Request) -> Response:
+        """How we count."""
+        del request
+        return self._site.pages.page("counting.html")
+
+    def _user(self, request: Request) -> str:
+        try:
+            return self._site.links.read_unsubscribe(request.path_params["token"])
+        except LinkError as error:
+            raise HTTPException(404) from error
+
+    def _leave(self, user_id: str) -> bool:
+        with self._site.database.writing() as session:
+            known = subscriptions.unsubscribe(session, user_id, datetime.now(UTC))
+            if not known and session.get(User, user_id) is not None:
+                # Somebody who may be enrolled later: saying “you have left” would be untrue.
+                raise HTTPException(404)
+            return known
+
+    def _come_back(self, user_id: str) -> bool:
+        with self._site.database.writing() as session:
+            return subscriptions.resubscribe(session, user_id, datetime.now(UTC))

@@ -1,0 +1,34 @@
+"""What every page needs, made once when the program starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from digest.config import Settings
+from digest.database import Database
+from digest.links import Links
+from digest.mail import Mailer
+from digest.sections import sections
+from digest.web.pages import Pages
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The settings, the database, and what is prepared from them."""
+
+    settings: Settings
+    database: Database
+    links: Links
+    pages: Pages
+    mailer: Mailer
+
+    @classmethod
+    def prepare(cls, settings: Settings, database: Database) -> Site:
+        """Compile the templates and derive the keys; raises what is wrong with either."""
+        return cls(
+            settings,
+            database,
+            Links(settings.base_url, [settings.secret()]),
+            Pages(settings),
+            Mailer(settings, sections()),
+        )

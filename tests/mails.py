@@ -1,0 +1,439 @@
+"""Sample weeks: snapshots as the composer makes them, for everything that renders."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from digest.compose import Snapshot
+from digest.render import Brand, MailLinks
+
+BRAND = Brand(
+    site_name="Fieldnotes",
+    base_url="https://fieldnotes.example",
+    postal_address="Fieldnotes, 1 Example Street\nExample City",
+    write_url="https://fieldnotes.example/write",
+)
+LINKS = MailLinks(
+    unsubscribe="https://fieldnotes.example/u/AVq1nSbb0Zr3kN3cJ0Zr3kN3cJ",
+    browser="https://fieldnotes.example/b/AVq1nSbb0Zr3kN3cJ0Zr3kN3cJ",
+    counting="https://fieldnotes.example/counting",
+)
+DAYS = tuple(f"2026-11-{day:02}" for day in range(9, 16))
+
+
+def snapshot(sections: dict[str, dict[str, Any]], **changes: Any) -> Snapshot:
+    """Alice's week of 9 November 2026 with the given sections."""
+    fields: dict[str, Any] = {
+        "user": "u1",
+        "name": "Alice",
+        "locale": "en",
+        "period": "2026-W46",
+        "timezone": "Europe/Berlin",
+        "start": datetime(2026, 11, 8, 23, tzinfo=UTC),
+        "end": datetime(2026, 11, 15, 23, tzinfo=UTC),
+        "views": None,
+        "reach": None,
+        "reactions": None,
+        "sections": sections,
+    }
+    return Snapshot(**(fields | changes))
+
+
+def days(*counts: int) -> list[dict[str, Any]]:
+    return [{"date": day, "count": count} for day, count in zip(DAYS, counts, strict=True)]
+
+
+def headline(**changes: Any) -> dict[str, Any]:
+    return {
+        "metric": "reach",
+        "reach": 1284,
+        "views": 2310,
+        "reactions": 84,
+        "reactors": 60,
+        "new_people": 214,
+        "posts": 6,
+        "days": days(120, 188, 742, 512, 391, 204, 153),
+    } | changes
+
+
+def usual(**changes: Any) -> dict[str, Any]:
+    return {
+        "metric": "reach",
+        "weeks": 12,
+        "verdict": "above",
+        "low": 640,
+        "high": 980,
+        "median": 800,
+        "percent": None,
+        "times": None,
+        "first": False,
+    } | changes
+
+
+def card(title: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "id": "p1",
+        "title": title,
+        "excerpt": "",
+        "url": "https://fieldnotes.example/p/" + (title.lower().replace(" ", "-")[:40] or "p1"),
+        "published": "2026-11-10",
+        "archive": False,
+        "views": 1340,
+        "reach": 612,
+        "reactions": 41,
+        "share": 0.58,
+        "people": [],
+        "others": 0,
+        "replied": False,
+        "times": None,
+        "days": None,
+    } | changes
+
+
+def new_post(title: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "id": "p1",
+        "title": title,
+        "excerpt": "",
+        "url": "https://fieldnotes.example/p/" + (title.lower().replace(" ", "-")[:40] or "p1"),
+        "published": "2026-11-10",
+        "shown": False,
+        "boards": ["most_seen"],
+        "reach": 402,
+        "views": 733,
+        "engagers": 31,
+        "rate": 0.071,
+        "per_hundred": None,
+        "talkers": 0,
+        "times": None,
+        "rank": None,
+    } | changes
+
+
+def rich() -> Snapshot:
+    """Everything a busy author's mail can have."""
+    return snapshot(
+        {
+            "headline": headline(),
+            "usual": usual(),
+            "top_posts": {
+                "metric": "views",
+                "posts": [
+                    card(
+                        "Why our build takes nine minutes",
+                        excerpt="We measured every step for a week. Most of the time went where"
+                        " nobody had looked: copying the same files, again and again.",
+                        times=3.1,
+                    ),
+                    card(
+                        "A garden plan for people who travel",
+                        views=556,
+                        reach=318,
+                        reactions=22,
+                        share=0.24,
+                        people=["Noor", "Tomás"],
+                        replied=True,
+                    ),
+                    card(
+                        "Notes on reading slowly",
+                        published="2026-03-02",
+                        archive=True,
+                        views=281,
+                        reach=190,
+                        reactions=4,
+                        share=0.12,
+                    ),
+                ],
+                "more": 3,
+            },
+            "new_posts": {
+                "hours": 48,
+                "posts": [
+                    new_post(
+                        "Why our build takes nine minutes",
+                        shown=True,
+                        boards=["most_seen", "most_talk"],
+                        talkers=9,
+                        times=3.1,
+                        rank={"place": 1, "of": 10},
+                    ),
+                    new_post(
+                        "Trains I have missed",
+                        excerpt="Eleven platforms, one suitcase, and what each of them taught me.",
+                        boards=["best_received"],
+                        reach=188,
+                        rank={"place": 2, "of": 10},
+                    ),
+                ],
+                "waiting": 1,
+            },
+            "next": {
+                "kind": "reply",
+                "post": {
+                    "title": "A garden plan for people who travel",
+                    "url": "https://fieldnotes.example/p/garden#replies",
+                },
+                "people": ["Noor", "Tomás"],
+            },
+        },
+        views=2310,
+        reach=1284,
+        reactions=84,
+    )
+
+
+def counters() -> Snapshot:
+    """A site that only has counters: no people, no names, no rates of people."""
+    posts = [
+        card(
+            "How to read a paper in twenty minutes", reach=None, views=612, reactions=29, share=0.66
+        ),
+        card(
+            "",
+            excerpt="Small tools I use every day",
+            reach=None,
+            views=204,
+            reactions=9,
+            share=0.22,
+            url="",
+        ),
+        card("Hello world", reach=None, views=1, reactions=1, share=0.001),
+    ]
+    return snapshot(
+        {
+            "headline": headline(
+                metric="views",
+                reach=None,
+                views=928,
+                reactions=43,
+                reactors=None,
+                new_people=None,
+                days=days(0, 12, 300, 411, 120, 0, 85),
+            ),
+            "usual": usual(metric="views", verdict="within", low=610, high=1190),
+            "top_posts": {"metric": "views", "posts": posts, "more": 0},
+            "new_posts": {
+                "hours": 48,
+                "posts": [
+                    new_post(
+                        "How to read a paper in twenty minutes",
+                        reach=None,
+                        views=540,
+                        engagers=None,
+                        rate=None,
+                        per_hundred=4.2,
+                        boards=["most_seen", "best_received"],
+                        shown=True,
+                    )
+                ],
+                "waiting": 0,
+            },
+            "next": {"kind": "write", "post": None, "people": []},
+        },
+        views=928,
+        reactions=43,
+    )
+
+
+def reactions() -> Snapshot:
+    """A site that logs no views at all: only what people did."""
+    return snapshot(
+        {
+            "headline": headline(
+                metric="reactions",
+                reach=None,
+                views=None,
+                reactions=42,
+                reactors=31,
+                new_people=None,
+                posts=5,
+                days=days(4, 6, 2, 20, 5, 3, 2),
+            ),
+            "usual": usual(
+                metric="reactions", weeks=5, verdict=None, low=None, high=None, median=30
+            ),
+            "top_posts": {
+                "metric": "reactions",
+                "posts": [
+                    card(
+                        "How is a quantum bit different from a probability?",
+                        views=None,
+                        reach=None,
+                        reactions=27,
+                        share=0.64,
+                        people=["Ada", "Grace", "Edsger"],
+                        others=12,
+                    ),
+                    card(
+                        "Is the depth of a circuit its running time?",
+                        views=None,
+                        reach=None,
+                        reactions=15,
+                        share=0.36,
+                        people=["Ada"],
+                    ),
+                ],
+                "more": 1,
+            },
+            "next": {
+                "kind": "revisit",
+                "post": {
+                    "title": "Is the depth of a circuit its running time?",
+                    "url": "https://fieldnotes.example/q/4",
+                },
+                "people": [],
+            },
+        },
+        reactions=42,
+    )
+
+
+def quiet() -> Snapshot:
+    """A week in which next to nothing happened."""
+    return snapshot(
+        {
+            "quiet": {
+                "posts": 12,
+                "best": {
+                    "title": "Notes on reading slowly",
+                    "url": "https://fieldnotes.example/p/slowly",
+                    "views": 4120,
+                },
+            },
+            "next": {"kind": "write", "post": None, "people": []},
+        }
+    )
+
+
+def single() -> Snapshot:
+    """One post, one view, one person: every noun in the singular."""
+    return snapshot(
+        {
+            "headline": headline(
+                reach=1,
+                views=1,
+                reactions=0,
+                reactors=0,
+                new_people=1,
+                posts=1,
+                days=days(0, 0, 1, 0, 0, 0, 0),
+            ),
+            "top_posts": {
+                "metric": "views",
+                "posts": [card("My first post", views=1, reach=1, reactions=0, share=1.0)],
+                "more": 0,
+            },
+            "next": {"kind": "write", "post": None, "people": []},
+        },
+        name="",
+        locale="",
+    )
+
+
+def worst() -> Snapshot:
+    """The longest of everything, with titles that have no place to break."""
+    long = "Donaudampfschifffahrtsgesellschaftskapitän" * 10
+    url = "https://fieldnotes.example/p/" + "a" * 1900
+    everyone = ["Wolfeschlegelsteinhausenbergerdorff" * 4] * 3
+    big = {"views": 987_654_321, "reach": 123_456_789, "reactions": 1_234_567}
+    week = days(*[123_456_789] * 7)
+    return snapshot(
+        {
+            "headline": headline(
+                reach=123_456_789, views=987_654_321, new_people=99_999_999, days=week
+            ),
+            "usual": usual(low=1_234_567, high=99_999_999, times=12),
+            "top_posts": {
+                "metric": "views",
+                "posts": [
+                    card(
+                        long,
+                        excerpt=long,
+                        url=url,
+                        archive=True,
+                        published="2019-03-02",
+                        people=everyone,
+                        others=1_234_567,
+                        times=123.4,
+                        **big,
+                    )
+                ]
+                * 5,
+                "more": 12_345,
+            },
+            "new_posts": {
+                "hours": 48,
+                "posts": [
+                    new_post(
+                        long,
+                        excerpt=long,
+                        url=url,
+                        reach=123_456_789,
+                        talkers=1_234_567,
+                        times=123.4,
+                        rank={"place": 2, "of": 10},
+                        boards=["most_seen", "best_received", "most_talk"],
+                    )
+                ]
+                * 3,
+                "waiting": 12_345,
+            },
+            "next": {"kind": "reply", "post": {"title": long, "url": url}, "people": everyone},
+        },
+        name=long,
+    )
+
+
+def naughty() -> Snapshot:
+    """Titles from people who mean no good, and from people who write the other way."""
+    posts = [
+        card("<script>alert(1)</script>", url="javascript:alert(1)", share=0.4),
+        card(
+            "שלום עולם: איך קוראים לאט",
+            excerpt="מאמר קצר על קריאה איטית",
+            share=0.3,
+            people=["יעל", "Noor"],
+            replied=True,
+            archive=True,
+            published="2026-03-02",
+        ),
+        card(
+            "\u202egnp.exe\u202c \u2066tail",
+            url="data:text/html,x",
+            share=0.2,
+            people=["\u202eevil"],
+        ),
+        card(
+            "{{ 7 * 7 }} {% raw %} “quoted” & <b>",
+            excerpt="</td></tr></table>",
+            share=0.1,
+            url='https://fieldnotes.example/p/?a=1&b="><img src=x>',
+        ),
+        card("نص عربي طويل بعض الشيء حتى ينكسر السطر على الهاتف", share=0.1),
+    ]
+    return snapshot(
+        {
+            "headline": headline(),
+            "usual": usual(verdict="below", low=640, high=640, percent=-45),
+            "top_posts": {"metric": "views", "posts": posts, "more": 0},
+            "next": {
+                "kind": "reply",
+                "post": {"title": "x\r\nBcc: a@b.example", "url": "//evil"},
+                "people": ["Bob\nEve"],
+            },
+        },
+        name="مريم\x00\u202e",
+        locale="en-US",
+    )
+
+
+ALL = {
+    "rich": rich,
+    "counters": counters,
+    "reactions": reactions,
+    "quiet": quiet,
+    "single": single,
+    "worst": worst,
+    "naughty": naughty,
+}

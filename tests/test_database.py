@@ -1,0 +1,329 @@
+"""The database on a real SQLite file: migrations, waiting, and what is said when it cannot work."""
+
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from alembic import command
+from sqlalchemy import insert, select, text
+from sqlalchemy.exc import StatementError
+from sqlmodel import SQLModel
+
+from digest import database
+from digest.database import Database
+from digest.errors import ConfigError, DatabaseError
+from digest.models import Run, User, table
+
+NOW = datetime(2026, 11, 16, 7, tzinfo=UTC)
+ALICE = {"id": "alice", "name": "Alice", "email": "alice@fieldnotes.example"}
+BOB = {"id": "bob", "name": "Bob", "email": "bob@fieldnotes.example"}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "digest.db"
+
+
+@pytest.fixture
+def db(file: Path) -> Iterator[Database]:
+    """An empty database with all its tables."""
+    db = Database(f"sqlite:///{file}")
+    db.migrate()
+    yield db
+    db.close()
+
+
+def names(db: Database) -> list[str]:
+    with db.reading() as session:
+        return list(session.scalars(select(table(User).c.name).order_by(table(User).c.id)))
+
+
+def schema(file: Path) -> set[str]:
+    """What SQLite itself says the tables and indexes are, in one spelling."""
+    with sqlite3.connect(file) as connection:
+        found = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+    connection.close()
+    return {" ".join(sql.split()) for (sql,) in found if "alembic_version" not in sql}
+
+
+# --- migrations ----------------------------------------------------------------------------------
+
+
+def test_an_empty_database_gets_every_table(db: Database) -> None:
+    with db.reading() as session:
+        found = session.scalars(text("SELECT name FROM sqlite_master WHERE type = 'table'"))
+        assert set(found) >= set(SQLModel.metadata.tables)
+
+
+def test_migrating_twice_changes_nothing(db: Database, file: Path) -> None:
+    with db.writing() as session:
+        session.execute(insert(table(User)), [ALICE])
+    before = schema(file)
+    db.migrate()
+    assert schema(file) == before
+    assert names(db) == ["Alice"]
+
+
+def test_the_migrations_lead_to_what_the_models_say(db: Database) -> None:
+    with db.engine.connect() as connection:
+        command.check(database._alembic(connection))
+
+
+def test_the_migrations_make_the_same_indexes_and_checks_as_the_models(
+    db: Database, tmp_path: Path, file: Path
+) -> None:
+    """Partial indexes, checks and clustering are beyond what Alembic compares."""
+    fresh = Database(f"sqlite:///{tmp_path / 'models.db'}")
+    with fresh.engine.begin() as connection:
+        SQLModel.metadata.create_all(connection)
+    fresh.close()
+    migrated, modelled = (
+        {clause for sql in schema(path) for clause in _clauses(sql)}
+        for path in (file, tmp_path / "models.db")
+    )
+    assert migrated == modelled
+
+
+def _clauses(sql: str) -> set[str]:
+    """The lines of a definition, each with the table it is of: their order does not matter."""
+    head, _, body = sql.partition(" (")
+    return {f"{head}: {clause.strip(' )')}" for clause in body.split(", ")}
+
+
+def test_starting_several_times_at_once_on_an_empty_database_works(file: Path) -> None:
+    code = (
+        "import sys; from digest.database import Database; "
+        "db = Database(sys.argv[1]); db.migrate(); db.close()"
+    )
+    started = [
+        subprocess.Popen([sys.executable, "-c", code, f"sqlite:///{file}"], stderr=subprocess.PIPE)
+        for _ in range(4)
+    ]
+    ended = [(process.communicate()[1], process.returncode) for process in started]
+    assert [(error, status) for error, status in ended if status] == []
+    assert schema(file)
+
+
+def test_a_database_of_a_newer_version_is_refused_and_left_alone(db: Database, file: Path) -> None:
+    with db.writing() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    before = schema(file)
+    with pytest.raises(DatabaseError, match="newer version") as caught:
+        db.migrate()
+    assert caught.value.hint
+    assert schema(file) == before
+
+
+def test_a_database_of_another_program_is_refused_and_left_alone(file: Path) -> None:
+    with sqlite3.connect(file) as connection:
+        connection.execute("CREATE TABLE posts (theirs)")
+    connection.close()
+    before = schema(file)
+    db = Database(f"sqlite:///{file}")
+    with pytest.raises(DatabaseError, match="already exists") as caught:
+        db.migrate()
+    db.close()
+    assert "another program" in caught.value.hint
+    assert schema(file) == before
+
+
+# --- transactions --------------------------------------------------------------------------------
+
+
+def test_a_failed_write_leaves_no_trace(db: Database) -> None:
+    with pytest.raises(RuntimeError), db.writing() as session:  # noqa: PT012
+        session.execute(insert(table(User)), [ALICE])
+        raise RuntimeError
+    assert names(db) == []
+
+
+def test_two_writers_wait_for_each_other_instead_of_failing(db: Database) -> None:
+    """Both read before they write, which SQLite refuses at once unless told beforehand."""
+    entered = threading.Event()
+
+    def slow() -> None:
+        with db.writing() as session:
+            count = len(session.execute(select(table(User).c.id)).all())
+            entered.set()  # the lock is taken by the first statement
+            time.sleep(0.3)
+            session.execute(insert(table(User)), [ALICE | {"name": f"{count} before"}])
+
+    writer = threading.Thread(target=slow)
+    writer.start()
+    entered.wait()
+    with db.writing() as session:
+        count = len(session.execute(select(table(User).c.id)).all())
+        session.execute(insert(table(User)), [BOB | {"name": f"{count} before"}])
+    writer.join()
+    assert names(db) == ["0 before", "1 before"]
+
+
+def test_readers_do_not_wait_for_a_writer_and_see_one_state(db: Database) -> None:
+    with db.reading() as session:
+        assert session.execute(select(table(User).c.id)).all() == []
+        with db.writing() as other:
+            other.execute(insert(table(User)), [ALICE])
+        assert session.execute(select(table(User).c.id)).all() == []
+    assert names(db) == ["Alice"]
+
+
+def test_a_writer_that_waits_too_long_says_what_to_do(
+    file: Path, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_SECONDS", 0)
+    impatient = Database(f"sqlite:///{file}")
+    with db.writing() as session:
+        session.execute(insert(table(User)), [ALICE])
+        with pytest.raises(DatabaseError, match="locked") as caught, impatient.writing() as other:
+            other.execute(insert(table(User)), [BOB])
+    impatient.close()
+    assert names(db) == ["Alice"]
+    assert "another program is writing" in caught.value.hint
+
+
+def test_rows_that_point_nowhere_are_refused(db: Database) -> None:
+    with pytest.raises(DatabaseError, match="FOREIGN KEY"), db.writing() as session:
+        session.execute(text("INSERT INTO memberships (group_id, user_id) VALUES ('g', 'u')"))
+
+
+def test_an_outcome_is_on_the_disk_before_it_counts(db: Database) -> None:
+    with db.reading() as session:
+        settings = {
+            name: session.scalar(text(f"PRAGMA {name}"))
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        }
+    assert settings == {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "foreign_keys": 1,
+        "busy_timeout": 1000 * database.BUSY_TIMEOUT_SECONDS,
+    }
+
+
+# --- a database that cannot be used --------------------------------------------------------------
+
+
+def test_a_file_that_may_not_be_written_says_so(db: Database, file: Path) -> None:
+    readonly = Database(f"sqlite:///file:{file}?mode=ro&uri=true")
+    assert names(readonly) == []
+    with pytest.raises(DatabaseError, match="readonly") as caught, readonly.writing() as session:
+        session.execute(insert(table(User)), [ALICE])
+    readonly.close()
+    assert "writable" in caught.value.hint
+
+
+def test_a_file_that_is_no_database_says_so(file: Path) -> None:
+    file.write_bytes(b"These are not the bytes you are looking for. " * 100)
+    db = Database(f"sqlite:///{file}")
+    with pytest.raises(DatabaseError, match="not a database") as caught:
+        db.migrate()
+    db.close()
+    assert "backup" in caught.value.hint
+
+
+def test_a_damaged_file_says_so(db: Database, file: Path) -> None:
+    with db.writing() as session:
+        rows = [ALICE | {"id": f"{n}", "name": "x" * 100} for n in range(2000)]
+        session.execute(insert(table(User)), rows)
+    db.close()
+    with sqlite3.connect(file) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        size = connection.execute("PRAGMA page_size").fetchone()[0]
+    connection.close()
+    content = file.read_bytes()
+    file.write_bytes(content[:size] + b"\xff" * (len(content) - size))
+    with pytest.raises(DatabaseError, match="malformed") as caught:
+        names(db)
+    assert "backup" in caught.value.hint
+
+
+def test_a_database_without_tables_says_so(file: Path) -> None:
+    db = Database(f"sqlite:///{file}")
+    with pytest.raises(DatabaseError, match="no such table") as caught:
+        names(db)
+    db.close()
+    assert caught.value.hint
+
+
+def test_a_full_disk_says_so(db: Database) -> None:
+    rows = [ALICE | {"id": f"{n}", "name": "x" * 1000} for n in range(500)]
+    with db.reading() as session:
+        session.execute(text("PRAGMA max_page_count = 1"))
+    with pytest.raises(DatabaseError, match="full") as caught, db.writing() as session:
+        session.execute(insert(table(User)), rows)
+    assert "make room" in caught.value.hint
+    assert names(db) == []
+
+
+def test_an_error_never_shows_the_data_it_was_about(db: Database) -> None:
+    with pytest.raises(DatabaseError) as caught, db.writing() as session:
+        session.execute(insert(table(User)), [ALICE, ALICE])
+    assert "fieldnotes.example" not in f"{caught.value!r} {caught.value.__cause__}"
+
+
+@pytest.mark.parametrize(
+    "url", ["", "nonsense", "oracle+nothing://x", "sqlite:////dev/null/digest.db"]
+)
+def test_a_url_that_cannot_work_is_a_configuration_error(url: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Database(url)
+    assert caught.value.setting == "DATABASE_URL"
+    assert caught.value.hint
+
+
+def test_the_folder_of_the_file_is_made(tmp_path: Path) -> None:
+    db = Database(f"sqlite:///{tmp_path / 'a' / 'b' / 'digest.db'}")
+    db.migrate()
+    db.close()
+    assert (tmp_path / "a" / "b" / "digest.db").is_file()
+
+
+def test_a_file_below_the_home_folder_may_be_written_with_a_tilde(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    db = Database("sqlite:///~/digest.db")
+    db.migrate()
+    db.close()
+    assert (tmp_path / "digest.db").is_file()
+
+
+# --- instants ------------------------------------------------------------------------------------
+
+
+def test_an_instant_without_a_zone_is_refused_not_guessed(db: Database) -> None:
+    naive = NOW.replace(tzinfo=None)
+    with pytest.raises(StatementError, match="has no zone"), db.writing() as session:
+        session.execute(insert(table(User)), [ALICE | {"joined_at": naive}])
+
+
+def test_an_instant_of_another_zone_comes_back_as_the_same_instant_in_utc(db: Database) -> None:
+    chatham = NOW.astimezone(timezone(timedelta(hours=13, minutes=45)))
+    with db.writing() as session:
+        session.execute(insert(table(User)), [ALICE | {"joined_at": chatham}])
+        session.execute(insert(table(User)), [BOB])
+    with db.reading() as session:
+        joined = session.scalars(select(table(User).c.joined_at).order_by(table(User).c.id)).all()
+    assert joined == [NOW, None]
+    assert joined[0] is not None
+    assert joined[0].tzinfo is UTC
+
+
+def test_instants_are_compared_by_time_whatever_their_zone(db: Database) -> None:
+    """SQLite compares texts, so what is stored and what is asked for need one spelling."""
+    run = {"host": "h", "pid": 1, "command": "send", "heartbeat_at": NOW, "outcome": ""}
+    with db.writing() as session:
+        for n, hours in enumerate((-12, 0, 14)):
+            at = (NOW + timedelta(minutes=n)).astimezone(timezone(timedelta(hours=hours)))
+            session.execute(insert(table(Run)), [run | {"owner": f"{n}", "started_at": at}])
+        later = table(Run).c.started_at >= (NOW + timedelta(minutes=1)).astimezone(
+            timezone(timedelta(hours=-5))
+        )
+        owners = session.scalars(select(table(Run).c.owner).where(later))
+        assert sorted(owners) == ["1", "2"]

@@ -1,0 +1,229 @@
+"""The statistics against values that were worked out independently, and against chance."""
+
+import random
+from math import sqrt
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from digest import stats
+
+POSTS = [(2, 40), (9, 60), (1, 15), (12, 220), (4, 80), (30, 300), (0, 20), (3, 50)]
+WEEKS = [40, 52, 47, 39, 60, 44, 51, 48]
+
+proportions = st.integers(1, 10_000).flatmap(
+    lambda n: st.tuples(st.integers(0, n), st.just(n)),
+)
+counts = st.lists(st.integers(0, 1_000_000), min_size=2, max_size=26)
+
+
+# --- Wilson --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("successes", "trials", "low", "high"),
+    [
+        (4, 10, 0.1682, 0.6873),
+        (300, 1000, 0.2724, 0.3291),
+        (2, 2, 0.3424, 1),
+        (0, 10, 0, 0.2775),
+        (100, 101, 0.9460, None),
+    ],
+)
+def test_wilson_gives_the_golden_intervals(
+    successes: int, trials: int, low: float, high: float | None
+) -> None:
+    interval = stats.wilson(successes, trials)
+    assert interval.low == pytest.approx(low, abs=5e-5)
+    if high is not None:
+        assert interval.high == pytest.approx(high, abs=5e-5)
+
+
+@given(proportions)
+def test_wilson_holds_the_rate_it_is_about_and_stays_a_proportion(post: tuple[int, int]) -> None:
+    successes, trials = post
+    interval = stats.wilson(successes, trials)
+    assert 0 <= interval.low <= successes / trials + 1e-12
+    assert successes / trials - 1e-12 <= interval.high <= 1
+
+
+@given(proportions)
+def test_wilson_treats_yes_and_no_alike(post: tuple[int, int]) -> None:
+    successes, trials = post
+    yes, no = stats.wilson(successes, trials), stats.wilson(trials - successes, trials)
+    assert yes.low == pytest.approx(1 - no.high, abs=1e-9)
+
+
+@given(proportions)
+def test_more_of_the_same_narrows_the_wilson_interval(post: tuple[int, int]) -> None:
+    successes, trials = post
+    few, many = stats.wilson(successes, trials), stats.wilson(10 * successes, 10 * trials)
+    assert many.high - many.low < few.high - few.low
+
+
+# --- beta-binomial -------------------------------------------------------------------------------
+
+
+def test_the_beta_prior_and_its_scores_are_the_golden_ones() -> None:
+    prior = stats.beta_prior(POSTS)
+    assert prior is not None
+    assert prior.mean == pytest.approx(0.07771, abs=5e-6)
+    assert prior.correlation == pytest.approx(0.007346, abs=5e-7)
+    assert prior.weight == pytest.approx(135.13, abs=0.01)
+    scores = [round(prior.shrink(k, n), 4) for k, n in POSTS]
+    assert scores == [0.0714, 0.0999, 0.0766, 0.0634, 0.0674, 0.0931, 0.0677, 0.0729]
+
+
+@pytest.mark.parametrize("posts", [[], [(3, 10)], [(1, 1), (0, 1)]])
+def test_too_little_gives_no_beta_prior(posts: list[tuple[int, int]]) -> None:
+    assert stats.beta_prior(posts) is None
+
+
+@pytest.mark.parametrize("rate", [0, 1])
+def test_posts_that_are_all_alike_shrink_to_themselves(rate: int) -> None:
+    """Nobody, or everybody, responded to every post: nothing is divided by zero."""
+    prior = stats.beta_prior([(rate * n, n) for n in (10, 20, 30)])
+    assert prior is not None
+    assert prior.shrink(rate * 10, 10) == pytest.approx(rate)
+
+
+@given(st.lists(proportions, min_size=2, max_size=50), proportions)
+def test_a_shrunk_rate_lies_between_the_raw_one_and_the_usual(
+    posts: list[tuple[int, int]], post: tuple[int, int]
+) -> None:
+    prior = stats.beta_prior(posts)
+    if prior is None:
+        return
+    successes, trials = post
+    low, high = sorted((successes / trials, prior.mean))
+    assert low - 1e-9 <= prior.shrink(successes, trials) <= high + 1e-9
+    assert 0.001 <= prior.correlation <= 0.5
+
+
+# --- gamma-Poisson -------------------------------------------------------------------------------
+
+
+def test_reactions_per_view_are_drawn_to_the_usual_more_where_views_are_few() -> None:
+    prior = stats.gamma_prior([(30, 1000), (90, 1000), (10, 500), (45, 500)])
+    assert prior is not None
+    usual = prior.shape / prior.views
+    assert usual == pytest.approx(175 / 3000)
+    few, many = prior.shrink(2, 10), prior.shrink(200, 1000)
+    assert usual < few < many < 0.2
+
+
+def test_the_gamma_prior_finds_the_spread_that_made_the_data() -> None:
+    """Posts drawn from a gamma of mean 0.05 and shape 4: its weight is 80 views."""
+    rng = random.Random(11)
+    posts = []
+    for _ in range(4000):
+        views = rng.randint(200, 400)
+        posts.append((_poisson(rng, rng.gammavariate(4, 0.05 / 4) * views), views))
+    prior = stats.gamma_prior(posts)
+    assert prior is not None
+    assert prior.shape == pytest.approx(4, rel=0.15)
+    assert prior.views == pytest.approx(80, rel=0.15)
+
+
+@pytest.mark.parametrize("posts", [[], [(3, 10)], [(0, 10), (0, 20)]])
+def test_too_little_gives_no_gamma_prior(posts: list[tuple[int, int]]) -> None:
+    assert stats.gamma_prior(posts) is None
+
+
+def test_posts_that_do_not_differ_are_pooled() -> None:
+    prior = stats.gamma_prior([(10, 100), (20, 200), (30, 300)])
+    assert prior is not None
+    assert prior.views == 600
+    assert prior.shrink(0, 0) == pytest.approx(0.1)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5000), st.integers(1, 5000)), min_size=2, max_size=50),
+    st.integers(0, 5000),
+    st.integers(1, 5000),
+)
+def test_a_shrunk_count_lies_between_the_raw_rate_and_the_usual(
+    posts: list[tuple[int, int]], reactions: int, views: int
+) -> None:
+    prior = stats.gamma_prior(posts)
+    if prior is None:
+        return
+    low, high = sorted((reactions / views, prior.shape / prior.views))
+    assert low * (1 - 1e-9) <= prior.shrink(reactions, views) <= high * (1 + 1e-9)
+
+
+# --- process behaviour (XmR) ---------------------------------------------------------------------
+
+
+def test_xmr_gives_the_golden_limits() -> None:
+    limits = stats.xmr(WEEKS)
+    assert limits.low == pytest.approx(20.265, abs=5e-4)
+    assert limits.high == pytest.approx(74.985, abs=5e-4)
+
+
+def test_the_usual_range_gives_the_golden_limits_on_square_roots() -> None:
+    limits = stats.usual_range(WEEKS)
+    assert limits.low == pytest.approx(24.150, abs=5e-4)
+    assert limits.high == pytest.approx(78.446, abs=5e-4)
+
+
+def test_weeks_that_are_all_alike_have_a_range_of_one_number() -> None:
+    limits = stats.usual_range([49] * 8)
+    assert (limits.low, limits.high) == pytest.approx((49, 49))
+
+
+@given(counts)
+def test_the_usual_range_is_never_negative_and_holds_the_mean_of_the_roots(
+    weeks: list[int],
+) -> None:
+    limits = stats.usual_range(weeks)
+    centre = (sum(sqrt(week) for week in weeks) / len(weeks)) ** 2
+    assert 0 <= limits.low <= centre * (1 + 1e-9) + 1e-9
+    assert centre * (1 - 1e-9) - 1e-9 <= limits.high
+
+
+@given(counts)
+def test_the_usual_range_does_not_depend_on_the_direction_of_time(weeks: list[int]) -> None:
+    forth, back = stats.usual_range(weeks), stats.usual_range(weeks[::-1])
+    assert (forth.low, forth.high) == pytest.approx((back.low, back.high))
+
+
+@pytest.mark.parametrize("mean", [10, 20, 50, 200])
+@pytest.mark.parametrize("overdispersion", [1, 3, 10])
+def test_an_unchanged_week_is_rarely_called_unusual(mean: int, overdispersion: int) -> None:
+    """With 8 earlier weeks and nothing changed, the verdict errs in at most about 5 % of weeks."""
+    rng = random.Random(1924)
+    trials = 1500
+    errors = 0
+    for _ in range(trials):
+        *earlier, now = (_week(rng, mean, overdispersion) for _ in range(9))
+        limits = stats.usual_range(earlier)
+        errors += not limits.low <= now <= limits.high
+    assert errors / trials < 0.06
+
+
+def test_a_true_doubling_is_noticed_where_weeks_are_steady() -> None:
+    rng = random.Random(1924)
+    found = 0
+    for _ in range(500):
+        limits = stats.usual_range([_week(rng, 100, 1) for _ in range(8)])
+        found += _week(rng, 200, 1) > limits.high
+    assert found / 500 > 0.95
+
+
+def _week(rng: random.Random, mean: float, overdispersion: float) -> int:
+    """A count with this mean and ``overdispersion`` times the variance of a Poisson count."""
+    if overdispersion == 1:
+        return _poisson(rng, mean)
+    shape = mean / (overdispersion - 1)
+    return _poisson(rng, rng.gammavariate(shape, mean / shape))
+
+
+def _poisson(rng: random.Random, mean: float) -> int:
+    """A Poisson count: how many exponential waiting times fit into ``mean``."""
+    count, passed = 0, rng.expovariate(1)
+    while passed < mean:
+        count += 1
+        passed += rng.expovariate(1)
+    return count
