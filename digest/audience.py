@@ -46,8 +46,10 @@ class Gate:
 def authors(session: Session, ids: Sequence[str]) -> dict[str, Author]:
     """What the gates need to know of these users; unknown ids are left out."""
     other = _users.alias()
-    same = select(other.c.id).where(
-        other.c.email_key == _users.c.email_key, other.c.id < _users.c.id
+    same = (
+        select(other.c.id)
+        .join(_posts, _posts.c.author_id == other.c.id)  # who never posted gets no mail instead
+        .where(other.c.email_key == _users.c.email_key, other.c.id < _users.c.id)
     )
     writes = select(_posts.c.id).where(_posts.c.author_id == _users.c.id)
     rows = session.execute(

@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from socket import socket
 from time import monotonic
 from typing import Annotated, Literal
 
-import click
 import typer
 from sqlalchemy import func, select
 
@@ -47,24 +47,20 @@ AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document")]
 def main() -> None:
     """Run the command line; every error is said in words and ends in its exit code."""
     try:
-        code = app(standalone_mode=False)
+        app()  # ends in SystemExit, also where the words on the command line are wrong
     except DigestError as error:
         console.print_error(error)
-        code = 2
-    except click.exceptions.Abort:
-        code = 130
-    except click.ClickException as error:
-        error.show()
-        code = 2
-    except BrokenPipeError:  # the reader of a pipe has gone
-        sys.stderr.close()
-        code = 0
-    except KeyboardInterrupt:
-        code = 130
-    sys.exit(code if isinstance(code, int) else 0)
+    except OSError as error:  # of the folder for locks and kept mails, most likely
+        console.print_error(UsageError(str(error), hint="VAR must be writable for this user"))
+    sys.exit(2)
 
 
-@app.callback()
+def _exit(code: int, **_: object) -> None:
+    """What a command returns is the exit code."""
+    raise typer.Exit(code)
+
+
+@app.callback(result_callback=_exit)
 def _common(
     *, verbose: Annotated[bool, typer.Option("--verbose", "-v", help="log more")] = False
 ) -> None:
@@ -148,8 +144,7 @@ def send(
             report = look.rehearse(shop, _now(), period, users, limit)
             console.print_report(report, monotonic() - began, "", dry=True)
             return 0
-        scope = Scope((period,) if period else (), users)
-        recovered, planned = _prepare(shop, scope, limit, retry_failed=retry_failed)
+        scope, recovered, planned = _prepare(shop, period, users, limit, retry_failed=retry_failed)
         with console.progress("Sending", "mails") as update:
             report = workers.send(
                 shop,
@@ -205,21 +200,24 @@ def daemon(
 ) -> int:
     """Send every digest at its own hour, until stopped."""
     settings = config.load()
-    with _database(settings) as database:
+    with _database(settings) as database, ExitStack() as open_until_the_end:
         shop = run.workshop(database, settings)
-        _enrol(database, settings)
         checks.require_sending(settings)
-        console.out.print(
-            f"Looking every {settings.tick_seconds:g} s who is due. Stop with Ctrl-C: what is "
-            "under way is finished first.",
-            soft_wrap=True,
-        )
+        serving = None
+        if web:
+            listening = open_until_the_end.enter_context(pages.listen(host, port))
+            serving = _pages(settings, database, listening)
+            console.out.print(f"Pages: http://{host}:{listening.getsockname()[1]}/")
 
         async def main(stop: asyncio.Event) -> None:
+            console.out.print(
+                f"Looking every {settings.tick_seconds:g} s who is due. Stop with Ctrl-C: what is "
+                "under way is finished first.",
+                soft_wrap=True,
+            )
             async with asyncio.TaskGroup() as group:
-                if web:
-                    group.create_task(_serve_pages(stop, settings, database, host, port))
-                    console.out.print(f"Pages: http://{host}:{port}/")
+                if serving is not None:
+                    group.create_task(serving(stop))
                 await scheduler.serve(shop, _now, stop, done=_log_report)
 
         workers.until_stopped(main)
@@ -315,8 +313,13 @@ def _enrol(database: Database, settings: Settings) -> None:
 
 
 def _prepare(
-    shop: run.Workshop, scope: Scope, limit: int | None, *, retry_failed: bool
-) -> tuple[ledger.Recovered, int]:
+    shop: run.Workshop,
+    period: str | None,
+    users: tuple[str, ...],
+    limit: int | None,
+    *,
+    retry_failed: bool,
+) -> tuple[Scope, ledger.Recovered, int]:
     """Close the books of dead runs, and open the deliveries of this one."""
     now, settings = _now(), shop.settings
     checks.require_sending(settings)
@@ -324,23 +327,26 @@ def _prepare(
         subscriptions.enrol(session, settings, now)
         lease = timedelta(seconds=settings.lease_seconds)
         recovered = ledger.recover(session, settings.locks, now, lease, settings.on_unknown)
+        wanted = (period,) if period else run.last_weeks(session, now)
         if retry_failed:
-            ledger.reopen(session, (State.FAILED,), now, scope)
-        period = scope.periods[0] if scope.periods else None
-        planned = run.plan_week(session, now, period=period, users=scope.users, limit=limit)
-    return recovered, planned
+            ledger.reopen(session, State.FAILED, now, Scope(wanted, users))
+        planned = run.plan_week(session, now, period=period, users=users, limit=limit)
+    return Scope((period,) if period else (), users, wanted), recovered, planned
 
 
-async def _serve_pages(
-    stop: asyncio.Event, settings: Settings, database: Database, host: str, port: int
-) -> None:
+def _pages(
+    settings: Settings, database: Database, listening: socket
+) -> Callable[[asyncio.Event], Coroutine[None, None, None]]:
     """The pages in a thread of their own, so that a busy run does not keep a reader waiting."""
     server = pages.server(settings, database)
-    with pages.listen(host, port) as listening:
+
+    async def until(stop: asyncio.Event) -> None:
         serving = asyncio.create_task(asyncio.to_thread(server.run, [listening]))
         await stop.wait()
         server.should_exit = True
         await serving
+
+    return until
 
 
 def _where(settings: Settings) -> str:

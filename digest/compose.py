@@ -39,8 +39,8 @@ class Snapshot:
 
     @property
     def quiet(self) -> bool:
-        """Nothing was seen and nobody reacted, as far as the data tells."""
-        return not self.views and not self.reactions
+        """Nothing happened, as far as the data tells."""
+        return "quiet" in self.sections or not self.sections
 
     def as_json(self) -> dict[str, Any]:
         """The snapshot as plain JSON values; instants are ISO 8601 in UTC."""

@@ -50,7 +50,9 @@ class Settings(BaseSettings):
     reply_to: str = Field("", description="where answers to a mail go; empty: to FROM")
     site_name: str = Field("Fieldnotes", description="what readers call the platform", min_length=1)
     base_url: str = Field(_NO_SITE, description="where the recipient pages are reached")
-    write_url: str = Field("", description="where an author writes a new post; empty: BASE_URL")
+    write_url: str = Field(
+        "", description="where an author writes a new post; empty: the site of their posts"
+    )
     postal_address: str = Field("", description="the sender's postal address, in the footer")
     accent: str = Field(
         "#0b6b57", description="the one accent colour", pattern=r"^#[0-9a-fA-F]{6}$"
@@ -77,7 +79,7 @@ class Settings(BaseSettings):
     tick_seconds: float = Field(300, gt=0, description="how often the daemon looks who is due")
 
     batch: int = Field(500, ge=1, le=10_000, description="users per batch of queries")
-    connections: int = Field(4, ge=1, le=100, description="SMTP connections per process")
+    connections: int = Field(10, ge=1, le=100, description="SMTP connections per process")
     messages_per_connection: int = Field(
         100, ge=1, description="messages before a connection is replaced"
     )

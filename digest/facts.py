@@ -7,7 +7,7 @@ the two are never added. An author's own views and reactions never count. Unknow
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -26,6 +26,14 @@ views, reactions, counters = table(View), table(Reaction), table(Counter)
 
 Metric = Literal["reach", "views", "reactions"]
 TOP = 5
+TEXT_SHOWN = 400
+WORDS = (
+    posts.c.published_at,
+    posts.c.title,
+    func.substr(posts.c.text, 1, TEXT_SHOWN).label("text"),
+    posts.c.url,
+)
+"""What is shown of a post itself: asked for only when it is known which posts are shown."""
 NAMED = 3
 _T = TypeVar("_T")
 
@@ -65,16 +73,15 @@ class PostWeek:
     """One post's figures within the window."""
 
     id: str
-    published_at: datetime | None
     views: int | None = None
     anonymous: int = 0
     reach: int | None = None
-    days: list[int] | None = None
     reactions: int = 0
     replies: int = 0
     people: list[str] = field(default_factory=list)
     replied: bool = False
     reactors: int = 0
+    published_at: datetime | None = None
     title: str = ""
     text: str = ""
     url: str = ""
@@ -82,7 +89,10 @@ class PostWeek:
 
 @dataclass(slots=True)
 class AuthorWeek:
-    """One author's week: totals over all posts, and the best posts with their words."""
+    """One author's week: totals over all posts, and the best posts with their words.
+
+    ``first_read``: a counter was read for the first time, which is a total and not a week's figure.
+    """
 
     views: int | None = None
     anonymous: int = 0
@@ -92,6 +102,7 @@ class AuthorWeek:
     reactions: int = 0
     reactors: int | None = None
     active: int = 0
+    first_read: bool = False
     top: list[PostWeek] = field(default_factory=list)
 
     @property
@@ -102,9 +113,14 @@ class AuthorWeek:
         return "reach" if self.reach and self.anonymous * 2 <= self.views else "views"
 
     @property
+    def known(self) -> bool:
+        """Something is known to have happened in this week."""
+        return bool(self.views or self.reactions)
+
+    @property
     def quiet(self) -> bool:
-        """Nothing was seen and nobody reacted, as far as the data tells."""
-        return not self.views and not self.reactions
+        """Nothing happened, as far as the data tells; a first reading of counters tells nothing."""
+        return not self.known and not self.first_read
 
 
 def author_weeks(session: Session, batch: Batch) -> dict[str, AuthorWeek]:
@@ -112,12 +128,17 @@ def author_weeks(session: Session, batch: Batch) -> dict[str, AuthorWeek]:
     found: dict[str, dict[str, PostWeek]] = defaultdict(dict)
     _add_views(session, batch, found)
     _add_reactions(session, batch, found)
-    _add_counters(session, batch, found)
-    weeks = {author: _sum(list(mine.values())) for author, mine in found.items()}
+    counted, first_read = _add_counters(session, batch, found)
+    weeks = {author: _sum(mine.values()) for author, mine in found.items()}
+    for author in first_read:
+        weeks.setdefault(author, AuthorWeek()).first_read = True
+    _add_days(session, batch, weeks, counted)
     _add_audience(session, batch, weeks)
     top = {post.id: post for week in weeks.values() for post in week.top}
     _add_words(session, top)
-    _add_people(session, batch, top)
+    for week in weeks.values():
+        week.top = leading(week.top, by_views=bool(week.views))
+    _add_people(session, batch, {post.id: post for w in weeks.values() for post in w.top})
     return weeks
 
 
@@ -144,94 +165,129 @@ def anonymous_views() -> ColumnElement[int]:
     return func.sum(case((views.c.viewer_id == NOBODY, views.c.count), else_=0))
 
 
-def _post(found: dict[str, dict[str, PostWeek]], row: Any) -> PostWeek:
-    mine = found[row.author_id]
-    if row.id not in mine:
-        mine[row.id] = PostWeek(row.id, row.published_at)
-    return mine[row.id]
-
-
-_KEY = (posts.c.author_id, posts.c.id, posts.c.published_at)
+_KEY = (posts.c.author_id, posts.c.id)
 _NOT_OWN_VIEW = views.c.viewer_id != posts.c.author_id
 _NOT_OWN_REACTION = reactions.c.actor_id != posts.c.author_id
 
 
+def _post(mine: dict[str, PostWeek], id_: str) -> PostWeek:
+    if id_ not in mine:
+        mine[id_] = PostWeek(id_)
+    return mine[id_]
+
+
 def _add_views(session: Session, batch: Batch, found: dict[str, dict[str, PostWeek]]) -> None:
-    """Logged displays: their number by day, and how many named people they went to."""
-    day = slot(views.c.at, batch.days).label("day")
-    columns = (day, func.sum(views.c.count).label("views"), anonymous_views().label("nobody"))
-    for row in session.execute(
-        within(views, batch.users, batch.window, *_KEY[1:], *columns)
+    """Logged displays: their number, and how many named people they went to."""
+    named = case((views.c.viewer_id != NOBODY, views.c.viewer_id))
+    columns = (func.sum(views.c.count), anonymous_views(), func.count(named.distinct()))
+    for author, id_, total, nobody, reach in session.execute(
+        within(views, batch.users, batch.window, posts.c.id, *columns)
         .where(_NOT_OWN_VIEW)
-        .group_by(*_KEY, day)
-    ):
-        post = _post(found, row)
-        post.days = post.days or [0] * 7
-        post.days[row.day] += row.views
-        post.views = (post.views or 0) + row.views
-        post.anonymous += row.nobody
-    people = func.count(views.c.viewer_id.distinct()).label("reach")
-    for row in session.execute(
-        within(views, batch.users, batch.window, *_KEY[1:], people)
-        .where(_NOT_OWN_VIEW, views.c.viewer_id != NOBODY)
         .group_by(*_KEY)
     ):
-        _post(found, row).reach = row.reach
+        found[author][id_] = PostWeek(id_, total, nobody, reach or None)
 
 
 def _add_reactions(session: Session, batch: Batch, found: dict[str, dict[str, PostWeek]]) -> None:
-    """Public acts, by kind."""
-    columns = (reactions.c.type, func.sum(reactions.c.count).label("acts"))
-    for row in session.execute(
-        within(reactions, batch.users, batch.window, *_KEY[1:], *columns)
+    """Public acts, and how many of them are replies."""
+    reply = case((reactions.c.type == ReactionType.REPLY, reactions.c.count), else_=0)
+    columns = (func.sum(reactions.c.count), func.sum(reply))
+    for author, id_, acts, replies in session.execute(
+        within(reactions, batch.users, batch.window, posts.c.id, *columns)
         .where(_NOT_OWN_REACTION)
-        .group_by(*_KEY, reactions.c.type)
+        .group_by(*_KEY)
     ):
-        post = _post(found, row)
-        post.reactions += row.acts
-        post.replies += row.acts if row.type == ReactionType.REPLY else 0
+        post = _post(found[author], id_)
+        post.reactions, post.replies = acts, replies
 
 
-def _add_counters(session: Session, batch: Batch, found: dict[str, dict[str, PostWeek]]) -> None:
-    """Gains of counters, for posts without events of that kind in this week."""
-    with_views = {id_ for mine in found.values() for id_, post in mine.items() if post.views}
-    with_reactions = {
-        id_ for mine in found.values() for id_, post in mine.items() if post.reactions
-    }
-    by_day: dict[str, dict[int, int]] = defaultdict(dict)
+_Days = dict[str, dict[str, dict[int, int]]]
+
+
+def _add_counters(
+    session: Session, batch: Batch, found: dict[str, dict[str, PostWeek]]
+) -> tuple[_Days, set[str]]:
+    """Gains of counters, for posts without events of that kind in this week.
+
+    Returns the gained views by author, post and day, and the authors with a first reading.
+    """
+    logged = {(id_, "views") for mine in found.values() for id_, post in mine.items() if post.views}
+    logged |= {(id_, "acts") for mine in found.values() for id_, p in mine.items() if p.reactions}
+    counted: _Days = defaultdict(lambda: defaultdict(dict))
+    first_read = set()
     day = slot(counters.c.at, batch.days).label("day")
-    gains = (counters.c.views_gain, counters.c.likes_gain, counters.c.reposts_gain)
-    columns = [func.sum(gain).label(gain.name) for gain in (*gains, counters.c.replies_gain)]
-    for row in session.execute(
-        within(counters, batch.users, batch.window, *_KEY[1:], day, *columns).group_by(*_KEY, day)
+    gains = (counters.c.likes_gain, counters.c.reposts_gain, counters.c.replies_gain)
+    columns = [func.sum(gain) for gain in (counters.c.views_gain, *gains)]
+    for author, id_, n, seen, likes, reposts, replies in session.execute(
+        within(counters, batch.users, batch.window, posts.c.id, day, *columns).group_by(*_KEY, day)
     ):
-        acts = [gain for gain in (row.likes_gain, row.reposts_gain, row.replies_gain) if gain]
-        if row.views_gain is not None and row.id not in with_views:
-            post = _post(found, row)
-            post.views = post.anonymous = (post.views or 0) + row.views_gain
-            by_day[row.id][row.day] = row.views_gain
-            # A bar for each day needs a reading on each day.
-            read = by_day[row.id]
-            post.days = [read[n] for n in range(7)] if len(read) == 7 else None
-        if acts and row.id not in with_reactions:
-            post = _post(found, row)
-            post.reactions += sum(acts)
-            post.replies += row.replies_gain or 0
+        if seen is likes is reposts is replies is None:
+            first_read.add(author)
+        if seen is not None and (id_, "views") not in logged:
+            post = _post(found[author], id_)
+            post.views = post.anonymous = (post.views or 0) + seen
+            counted[author][id_][n] = seen
+        if (likes or reposts or replies) and (id_, "acts") not in logged:
+            post = _post(found[author], id_)
+            post.reactions += (likes or 0) + (reposts or 0) + (replies or 0)
+            post.replies += replies or 0
+    return counted, first_read
 
 
-def _sum(mine: list[PostWeek]) -> AuthorWeek:
-    """An author's totals, and the posts that lead."""
+def _sum(mine: Collection[PostWeek]) -> AuthorWeek:
+    """An author's totals, and the posts that may lead."""
     seen = [post for post in mine if post.views is not None]
     week = AuthorWeek(reactions=sum(post.reactions for post in mine))
     if seen:
         week.views = sum(post.views or 0 for post in seen)
         week.anonymous = sum(post.anonymous for post in seen)
-    daily = [post.days for post in seen if post.views]
-    if daily and None not in daily:
-        week.days = [sum(day) for day in zip(*cast(list[list[int]], daily), strict=True)]
     week.active = sum(1 for post in mine if post.views or post.reactions)
-    week.top = leading(mine, by_views=bool(week.views))
+    week.top = _ahead(mine, by_views=bool(week.views))
     return week
+
+
+def _add_days(session: Session, batch: Batch, weeks: dict[str, AuthorWeek], counted: _Days) -> None:
+    """The shape of the week: views by day or, where there are none, reactions by day.
+
+    A counter can say what a day gained only if it was read on every day.
+    """
+    for facts, not_own in ((views, _NOT_OWN_VIEW), (reactions, _NOT_OWN_REACTION)):
+        day = slot(facts.c.at, batch.days).label("day")
+        users_ = [u for u, week in weeks.items() if bool(week.views) == (facts is views)]
+        for author, n, count in session.execute(
+            within(facts, users_, batch.window, day, func.sum(facts.c.count))
+            .where(not_own)
+            .group_by(posts.c.author_id, day)
+        ):
+            week = weeks[author]
+            week.days = week.days or [0] * 7
+            week.days[n] = count
+    for author, by_post in counted.items():
+        week = weeks[author]
+        gained = [by_day for by_day in by_post.values() if any(by_day.values())]
+        if any(len(by_day) < 7 for by_day in gained):
+            week.days = None
+        elif gained:
+            logged = week.days or [0] * 7
+            week.days = [logged[n] + sum(by_day[n] for by_day in gained) for n in range(7)]
+
+
+def _rank(post: PostWeek, *, by_views: bool) -> tuple[int, int, int]:
+    first = post.views if by_views else post.reactions
+    return (-(first or 0), -(post.reach or 0), -post.reactions)
+
+
+def _ahead(mine: Iterable[PostWeek], *, by_views: bool) -> list[PostWeek]:
+    """The posts that may be among the first five: ties go on, their age is not known yet."""
+    ranked = sorted(
+        (_rank(post, by_views=by_views), post.id, post)
+        for post in mine
+        if (post.views if by_views else post.reactions)
+    )
+    if len(ranked) <= TOP:
+        return [post for *_, post in ranked]
+    last = ranked[TOP - 1][0]
+    return [post for rank, _, post in ranked if rank <= last]
 
 
 def leading(mine: Iterable[PostWeek], *, by_views: bool) -> list[PostWeek]:
@@ -240,13 +296,11 @@ def leading(mine: Iterable[PostWeek], *, by_views: bool) -> list[PostWeek]:
     Where nothing is known of views, by reactions. A post with none is not listed.
     """
 
-    def rank(post: PostWeek) -> tuple[Any, ...]:
-        first = post.views if by_views else post.reactions
+    def order(post: PostWeek) -> tuple[Any, ...]:
         age = -post.published_at.timestamp() if post.published_at else 0.0
-        return (-(first or 0), -(post.reach or 0), -post.reactions, age, post.id)
+        return (*_rank(post, by_views=by_views), age, post.id)
 
-    listed = [post for post in mine if (post.views if by_views else post.reactions)]
-    return sorted(listed, key=rank)[:TOP]
+    return sorted(_ahead(mine, by_views=by_views), key=order)[:TOP]
 
 
 def _add_audience(session: Session, batch: Batch, weeks: dict[str, AuthorWeek]) -> None:
@@ -277,20 +331,20 @@ def _add_audience(session: Session, batch: Batch, weeks: dict[str, AuthorWeek]) 
             weeks[author].reach = reach
             weeks[author].new_people = new if before else None
     actors = func.count(reactions.c.actor_id.distinct())
-    for author, reactors in session.execute(
-        within(reactions, batch.users, batch.window, actors)
-        .where(reactions.c.actor_id != NOBODY, _NOT_OWN_REACTION)
+    nobody = func.sum(case((reactions.c.actor_id == NOBODY, 1), else_=0))
+    for author, reactors, unnamed in session.execute(
+        within(reactions, batch.users, batch.window, actors, nobody)
+        .where(_NOT_OWN_REACTION)
         .group_by(posts.c.author_id)
     ):
-        weeks[author].reactors = reactors
+        weeks[author].reactors = None if unnamed else reactors
 
 
 def _add_words(session: Session, top: dict[str, PostWeek]) -> None:
     """Titles, texts and addresses, of the posts that are shown only."""
-    columns = (posts.c.id, posts.c.title, posts.c.text, posts.c.url)
-    for row in session.execute(select(*columns).where(posts.c.id.in_(list(top)))):
-        post = top[row.id]
-        post.title, post.text, post.url = row.title, row.text, row.url
+    for id_, *words in session.execute(select(posts.c.id, *WORDS).where(posts.c.id.in_(list(top)))):
+        post = top[id_]
+        post.published_at, post.title, post.text, post.url = words
 
 
 def _add_people(session: Session, batch: Batch, top: dict[str, PostWeek]) -> None:

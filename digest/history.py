@@ -7,12 +7,12 @@ comparisons from its first mail, and the numbers of old mails never change.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Table, case, func, select
 from sqlmodel import Session
 
 from digest import window
@@ -28,7 +28,7 @@ from digest.facts import (
     within,
 )
 from digest.models import NOBODY, Snapshot, table
-from digest.window import Period, Window
+from digest.window import Window
 
 WEEKS = 26
 """How many earlier weeks a comparison may use."""
@@ -69,25 +69,27 @@ class Since:
 
     views: datetime | None
     reactions: datetime | None
+    counters: datetime | None = None
 
     @property
     def first(self) -> datetime | None:
         """The beginning of all that is known."""
-        known = [instant for instant in (self.views, self.reactions) if instant]
+        known = [instant for instant in (self.views, self.reactions, self.counters) if instant]
         return min(known, default=None)
 
 
 def histories(session: Session, batch: Batch) -> dict[str, History]:
     """The earlier weeks of every author of the batch."""
     periods = [batch.period.shift(-n) for n in range(WEEKS, 0, -1)]
+    spans = {str(period): window.week(period, batch.tz) for period in periods}
     found = {user: History(since=since) for user, since in _since(session, batch).items()}
-    stored = _stored(session, batch, periods)
+    stored = _stored(session, batch, list(spans))
     missing = {
-        user: [period for period in _needed(history, periods, batch) if period not in stored[user]]
+        user: [name for name in _needed(history.since, spans) if name not in stored[user]]
         for user, history in found.items()
     }
     users = [user for user, gaps in missing.items() if gaps]
-    worked_out = _from_facts(session, batch, users, periods) if users else {}
+    worked_out = _from_facts(session, batch, users, spans) if users else {}
     for user, history in found.items():
         history.fresh = [
             totals(p, *worked_out.get((user, p), (None, None, None)), history.since)
@@ -120,7 +122,10 @@ def keep(session: Session, found: dict[str, History], now: datetime) -> None:
 def totals(
     period: str, seen: int | None, reach: int | None, acts: int | None, since: Since | None
 ) -> Week:
-    """A week's totals: where no fact was found, zero if such facts had begun, else unknown."""
+    """A week's totals: where no event was found, zero if events had begun, else unknown.
+
+    Of a week in which a counter was not read nothing is known.
+    """
     seen = seen if seen is not None or not (since and since.views) else 0
     acts = acts or (0 if since and since.reactions else None)
     return Week(period, seen, 0 if seen == 0 else reach, acts)
@@ -137,143 +142,128 @@ def _since(session: Session, batch: Batch) -> dict[str, Since]:
         select(
             posts.c.author_id,
             func.min(first(views.c.at)).label("views"),
-            func.min(first(counters.c.at, counters.c.views.is_not(None))).label("counted"),
+            func.min(first(counters.c.at)).label("counted"),
             func.min(first(reactions.c.at)).label("reactions"),
         )
         .where(posts.c.author_id.in_(batch.users))
         .group_by(posts.c.author_id)
     )
-    return {
-        row.author_id: Since(
-            min((at for at in (row.views, row.counted) if at), default=None),
-            row.reactions,
-        )
-        for row in rows
-    }
+    return {row.author_id: Since(row.views, row.reactions, row.counted) for row in rows}
 
 
-def _needed(history: History, periods: Sequence[Period], batch: Batch) -> list[str]:
-    """The whole weeks after the author's first fact; the first, partial one does not count."""
-    first = history.since.first if history.since else None
-    if first is None:
-        return []
-    return [str(p) for p in periods if window.week(p, batch.tz).start >= first]
+def _needed(since: Since | None, spans: Mapping[str, Window]) -> list[str]:
+    """The weeks from the one in which facts about the author begin."""
+    first = since.first if since else None
+    return [] if first is None else [name for name, span in spans.items() if span.end > first]
 
 
-def _stored(
-    session: Session, batch: Batch, periods: Sequence[Period]
-) -> dict[str, dict[str, Week]]:
+def _stored(session: Session, batch: Batch, names: Sequence[str]) -> dict[str, dict[str, Week]]:
     found: dict[str, dict[str, Week]] = defaultdict(dict)
     columns = (_snapshots.c.period, _snapshots.c.views, _snapshots.c.reach, _snapshots.c.reactions)
-    for user, *totals in session.execute(
+    for user, period, *figures in session.execute(
         select(_snapshots.c.user_id, *columns).where(
             _snapshots.c.user_id.in_(batch.users),
-            _snapshots.c.period >= str(periods[0]),
-            _snapshots.c.period <= str(periods[-1]),
+            _snapshots.c.period >= names[0],
+            _snapshots.c.period <= names[-1],
         )
     ):
-        week = Week(*totals)
-        found[user][week.period] = week
+        found[user][period] = Week(period, *figures)
     return found
 
 
 def _from_facts(
-    session: Session, batch: Batch, users: Sequence[str], periods: Sequence[Period]
+    session: Session, batch: Batch, users: Sequence[str], spans: Mapping[str, Window]
 ) -> dict[tuple[str, str], tuple[int | None, int | None, int | None]]:
     """Views, reach and reactions of each author and week, in one pass over the facts."""
-    bounds = [window.week(p, batch.tz).start for p in periods] + [batch.window.start]
-    span = Window(bounds[0], bounds[-1])
-    names = [str(period) for period in periods]
-    seen = _seen(session, users, span, bounds)
-    reacted = _reacted(session, users, span, bounds)
-    week = slot(views.c.at, bounds).label("week")
-    reach = {
-        (row.author_id, row.week): row.reach
-        for row in session.execute(
-            within(
-                views, users, span, week, func.count(views.c.viewer_id.distinct()).label("reach")
-            )
-            .where(views.c.viewer_id != posts.c.author_id, views.c.viewer_id != NOBODY)
-            .group_by(posts.c.author_id, week)
-        )
-    }
+    past = _Past(session, users, [span.start for span in spans.values()], batch)
+    names = list(spans)
+    seen, reach = past.views()
+    acts = past.reactions()
     return {
-        (user, names[n]): (seen.get((user, n)), reach.get((user, n)), reacted.get((user, n)))
-        for user, n in seen.keys() | reacted.keys()
+        (user, names[n]): (seen.get((user, n)), reach.get((user, n)), acts.get((user, n)))
+        for user, n in seen.keys() | acts.keys()
     }
 
 
 _Totals = dict[tuple[str, int], int]
+_ACTS = sum(
+    (func.coalesce(c, 0) for c in (counters.c.reposts_gain, counters.c.replies_gain)),
+    start=func.coalesce(counters.c.likes_gain, 0),
+)
 
 
-def _seen(
-    session: Session, users: Sequence[str], span: Window, bounds: Sequence[datetime]
-) -> _Totals:
-    """Views per author and week."""
-    week = slot(views.c.at, bounds).label("week")
-    total: _Totals = {}
-    logged = set()
-    for row in session.execute(
-        within(
-            views,
-            users,
-            span,
-            views.c.post_id,
-            week,
-            func.sum(views.c.count).label("total"),
+class _Past:
+    """The facts of some authors, by author and week.
+
+    Whether a post's week is made from events or from counters is decided post by post; authors
+    without counters need not be looked at so closely.
+    """
+
+    def __init__(
+        self, session: Session, users: Sequence[str], starts: Sequence[datetime], batch: Batch
+    ) -> None:
+        self._session, self._users = session, users
+        self._bounds = [*starts, batch.window.start]
+        self._span = Window(starts[0], batch.window.start)
+
+    def views(self) -> tuple[_Totals, _Totals]:
+        """Views and reach."""
+        named = case((views.c.viewer_id != NOBODY, views.c.viewer_id))
+        columns = (func.sum(views.c.count), func.count(named.distinct()))
+        total: _Totals = {}
+        reach: _Totals = {}
+        for author, week, count, people in self._rows(views, *columns):
+            total[author, week] = count
+            if people:
+                reach[author, week] = people
+        for key, gain in self._gains(views, counters.c.views_gain).items():
+            total[key] = total.get(key, 0) + gain
+        return total, reach
+
+    def reactions(self) -> _Totals:
+        """Reactions."""
+        rows = self._rows(reactions, func.sum(reactions.c.count))
+        total: _Totals = {(author, week): count for author, week, count in rows}
+        for key, gain in self._gains(reactions, _ACTS).items():
+            total[key] = total.get(key, 0) + gain
+        return total
+
+    def _rows(self, facts: Table, *columns: Any) -> Iterable[Any]:
+        week = slot(facts.c.at, self._bounds).label("week")
+        return self._session.execute(
+            within(facts, self._users, self._span, week, *columns)
+            .where(_BY_OTHERS[facts])
+            .group_by(posts.c.author_id, week)
         )
-        .where(views.c.viewer_id != posts.c.author_id)
-        .group_by(posts.c.author_id, views.c.post_id, week)
-    ):
-        key = row.author_id, row.week
-        total[key] = total.get(key, 0) + row.total
-        logged.add((row.post_id, row.week))
-    for key, post, gains in _gains(session, users, span, bounds, counters.c.views_gain):
-        if (post, key[1]) not in logged:
-            total[key] = total.get(key, 0) + gains
-    return total
 
+    def _gains(self, facts: Table, gain: Any) -> _Totals:
+        """Counter gains of the post-weeks of which there are no events among ``facts``."""
+        week = slot(counters.c.at, self._bounds).label("week")
+        gains = self._session.execute(
+            within(counters, self._users, self._span, counters.c.post_id, week, func.sum(gain))
+            .where(gain.is_not(None))
+            .group_by(posts.c.author_id, counters.c.post_id, week)
+        ).all()
+        if not gains:
+            return {}
+        logged = self._logged(facts, sorted({author for author, *_ in gains}))
+        total: _Totals = defaultdict(int)
+        for author, post, number, gained in gains:
+            if (post, number) not in logged and (gained or facts is views):
+                total[author, number] += gained
+        return total
 
-def _reacted(
-    session: Session, users: Sequence[str], span: Window, bounds: Sequence[datetime]
-) -> _Totals:
-    """Reactions per author and week."""
-    week = slot(reactions.c.at, bounds).label("week")
-    total: _Totals = {}
-    logged = set()
-    for row in session.execute(
-        within(
-            reactions,
-            users,
-            span,
-            reactions.c.post_id,
-            week,
-            func.sum(reactions.c.count).label("n"),
+    def _logged(self, facts: Table, users: Sequence[str]) -> set[tuple[str, int]]:
+        week = slot(facts.c.at, self._bounds).label("week")
+        rows = self._session.execute(
+            within(facts, users, self._span, facts.c.post_id, week)
+            .where(_BY_OTHERS[facts])
+            .distinct()
         )
-        .where(reactions.c.actor_id != posts.c.author_id)
-        .group_by(posts.c.author_id, reactions.c.post_id, week)
-    ):
-        key = row.author_id, row.week
-        total[key] = total.get(key, 0) + row.n
-        logged.add((row.post_id, row.week))
-    acts = sum(
-        (func.coalesce(c, 0) for c in (counters.c.reposts_gain, counters.c.replies_gain)),
-        start=func.coalesce(counters.c.likes_gain, 0),
-    )
-    for key, post, gains in _gains(session, users, span, bounds, acts):
-        if gains and (post, key[1]) not in logged:
-            total[key] = total.get(key, 0) + gains
-    return total
+        return {(post, number) for _, post, number in rows}
 
 
-def _gains(
-    session: Session, users: Sequence[str], span: Window, bounds: Sequence[datetime], gain: Any
-) -> list[tuple[tuple[str, int], str, int]]:
-    """Counter gains as ((author, week), post, gain)."""
-    week = slot(counters.c.at, bounds).label("week")
-    rows = session.execute(
-        within(counters, users, span, counters.c.post_id, week, func.sum(gain).label("gain"))
-        .where(gain.is_not(None))
-        .group_by(posts.c.author_id, counters.c.post_id, week)
-    )
-    return [((row.author_id, row.week), row.post_id, row.gain) for row in rows]
+_BY_OTHERS = {
+    views: views.c.viewer_id != posts.c.author_id,
+    reactions: reactions.c.actor_id != posts.c.author_id,
+}

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Select, Table, and_, case, func, select, u
 from sqlmodel import Session
 
 from digest.database import execute_many, insert, later
-from digest.facts import Batch, anonymous_views, counters, posts, reactions, views
+from digest.facts import WORDS, Batch, anonymous_views, counters, posts, reactions, views
 from digest.models import NOBODY, Judgement, ReactionType, table
 from digest.stats import BetaPrior, GammaPrior, beta_prior, gamma_prior
 
@@ -109,16 +109,15 @@ def careers(session: Session, batch: Batch) -> dict[str, Career]:
     """The judged posts of every author of the batch who published any."""
     found: dict[str, Career] = defaultdict(Career)
     unjudged: dict[str, Judged] = {}
-    for row in session.execute(_candidates(batch)):
-        new = row.published_at + timedelta(hours=HOURS) >= batch.window.start
-        post = Judged(row.id, row.published_at, new)
-        if row.known:
-            for figure in _FIGURES:
-                setattr(post, figure, getattr(row, figure))
+    earliest_new = batch.window.start - timedelta(hours=HOURS)
+    for author, id_, published_at, known, *figures in session.execute(_candidates(batch)):
+        new = published_at >= earliest_new
+        if known:
+            post = Judged(id_, published_at, new, *figures)
         else:
-            unjudged[post.id] = post
-            found[row.author_id].fresh.append(post)
-        found[row.author_id].judged.append(post)
+            post = unjudged[id_] = Judged(id_, published_at, new)
+            found[author].fresh.append(post)
+        found[author].judged.append(post)
     _judge(session, unjudged)
     _add_words(session, [post for career in found.values() for post in career.new])
     for author, waiting in session.execute(_waiting(batch)):
@@ -197,7 +196,7 @@ def _candidates(batch: Batch) -> Select[Any]:
     figures = [_judgements.c[figure] for figure in _FIGURES]
     known = _judgements.c.post_id.is_not(None).label("known")
     return (
-        select(posts.c.id, posts.c.author_id, posts.c.published_at, known, *figures)
+        select(posts.c.author_id, posts.c.id, posts.c.published_at, known, *figures)
         .join(latest, latest.c.id == posts.c.id)
         .outerjoin(_judgements, _judgements.c.post_id == posts.c.id)
         .where((latest.c.place <= EARLIER) | new_ones)
@@ -307,21 +306,25 @@ def _count_reactions(session: Session, chosen: list[str], unjudged: dict[str, Ju
 
 def _count_people(session: Session, chosen: list[str], unjudged: dict[str, Judged]) -> None:
     """Viewers and engagers together: a reaction without a logged view counts as a view here."""
-    seen = _early(views, chosen, views.c.viewer_id.label("person")).where(
+    for post in (unjudged[id_] for id_ in chosen):
+        post.audience = post.reach
+    # Only where somebody reacted can the two differ.
+    answered = [id_ for id_ in chosen if unjudged[id_].engagers and unjudged[id_].reach is not None]
+    seen = _early(views, answered, views.c.viewer_id.label("person")).where(
         views.c.viewer_id != NOBODY, views.c.viewer_id != posts.c.author_id
     )
-    acted = _early(reactions, chosen, reactions.c.actor_id.label("person")).where(
+    acted = _early(reactions, answered, reactions.c.actor_id.label("person")).where(
         reactions.c.actor_id != NOBODY, reactions.c.actor_id != posts.c.author_id
     )
     people = union(seen, acted).subquery()
-    for id_, audience in session.execute(select(people.c.id, func.count()).group_by(people.c.id)):
-        post = unjudged[id_]
-        post.audience = audience if post.reach is not None else None
+    counted = select(people.c.id, func.count()).group_by(people.c.id)
+    for id_, audience in session.execute(counted):
+        unjudged[id_].audience = audience
 
 
 def _add_words(session: Session, new: list[Judged]) -> None:
     by_id = {post.id: post for post in new}
-    columns = (posts.c.id, posts.c.title, posts.c.text, posts.c.url)
-    for row in session.execute(select(*columns).where(posts.c.id.in_(list(by_id)))):
-        post = by_id[row.id]
-        post.title, post.text, post.url = row.title, row.text, row.url
+    chosen = posts.c.id.in_(list(by_id))
+    for id_, _, *words in session.execute(select(posts.c.id, *WORDS).where(chosen)):
+        post = by_id[id_]
+        post.title, post.text, post.url = words

@@ -15,19 +15,19 @@ import fcntl
 import os
 import socket
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from sqlalchemy import Select, and_, bindparam, case, func, literal, or_, select, text, true, update
+from sqlalchemy import Select, and_, bindparam, func, literal, or_, select, text, true, update
 from sqlmodel import Session
 
 from digest.database import Database, execute_many, insert
 from digest.errors import UsageError
-from digest.models import Delivery, Run, State, Subscription, Suppression, User, table
+from digest.models import TRANSITIONS, Delivery, Run, State, Subscription, Suppression, User, table
 
 _deliveries, _runs, _users = table(Delivery), table(Run), table(User)
 _subscriptions, _suppressions = table(Subscription), table(Suppression)
@@ -69,9 +69,11 @@ class Outcome:
 
 
 @contextmanager
-def running(database: Database, locks: Path, command: str, now: datetime) -> Iterator[str]:
+def running(
+    database: Database, locks: Path, command: str, clock: Callable[[], datetime]
+) -> Iterator[str]:
     """Be a run: yields its owner's name, and closes the books at the end, however it ends."""
-    owner = uuid.uuid4().hex
+    owner, now = uuid.uuid4().hex, clock()
     locks.mkdir(parents=True, exist_ok=True)
     path = locks / owner
     outcome = "interrupted"
@@ -93,12 +95,7 @@ def running(database: Database, locks: Path, command: str, now: datetime) -> Ite
             outcome = "done"
         finally:
             with database.writing() as session:
-                _release(session, _deliveries.c.owner == owner, now)
-                session.execute(
-                    update(_runs)
-                    .where(_runs.c.owner == owner)
-                    .values(finished_at=func.coalesce(_runs.c.finished_at, now), outcome=outcome)
-                )
+                _close(session, owner, clock(), outcome)
             path.unlink(missing_ok=True)
 
 
@@ -121,57 +118,58 @@ def recover(
     """Close the books of runs that died.
 
     What they had only claimed is known to be unsent and is pending again. What they were sending
-    may have arrived: it becomes unknown, and under ``on_unknown = "resend"`` pending again.
+    may have arrived: it becomes unknown, and under ``on_unknown = "resend"`` pending again, as is
+    whatever else is unknown.
     """
     returned = in_doubt = 0
     open_runs = select(_runs.c.owner, _runs.c.heartbeat_at, _runs.c.host).where(
         _runs.c.finished_at.is_(None)
     )
     for owner, heartbeat_at, host in session.execute(open_runs).all():
-        own = host == socket.gethostname()
-        if not (_died(locks / owner) if own else heartbeat_at < now - lease):
+        if not _died(host, locks / owner, lease_is_over=heartbeat_at < now - lease):
             continue
-        returned += _release(session, _deliveries.c.owner == owner, now)
-        in_doubt += (
-            session.connection()
-            .execute(
-                update(_deliveries)
-                .where(_deliveries.c.owner == owner, _deliveries.c.state == State.SENDING)
-                .values(state=State.UNKNOWN, reason="interrupted", owner=None, updated_at=now)
-            )
-            .rowcount
-        )
-        session.execute(
-            update(_runs).where(_runs.c.owner == owner).values(finished_at=now, outcome="died")
-        )
+        left = _close(session, owner, now, "died")
+        returned, in_doubt = returned + left.returned, in_doubt + left.in_doubt
         (locks / owner).unlink(missing_ok=True)
     if on_unknown == "resend":
-        reopen(session, (State.UNKNOWN,), now)
+        reopen(session, State.UNKNOWN, now)
     return Recovered(returned, in_doubt)
 
 
-def _died(lock: Path) -> bool:
-    """Whether nobody holds the lock that a run of this host holds while it lives."""
+def _died(host: str, lock: Path, *, lease_is_over: bool) -> bool:
+    """Whether a run is dead: nobody holds the lock that it held on this host while it lived.
+
+    Of another host only the lease tells, and of a run that keeps its locks in another folder.
+    """
+    if host != socket.gethostname():
+        return lease_is_over
     try:
         with lock.open() as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return True
     except BlockingIOError:
         return False
+    except OSError:
+        return lease_is_over
     return True
 
 
-def _release(session: Session, chosen: Any, now: datetime) -> int:
-    return (
-        session.connection()
-        .execute(
-            update(_deliveries)
-            .where(chosen, _deliveries.c.state == State.CLAIMED)
-            .values(state=State.PENDING, owner=None, updated_at=now)
-        )
-        .rowcount
+def _close(session: Session, owner: str, now: datetime, outcome: str) -> Recovered:
+    """End a run: its claims are open again, and what it was sending is in doubt."""
+    own = update(_deliveries).where(_deliveries.c.owner == owner)
+    back = own.where(_deliveries.c.state == State.CLAIMED).values(state=State.PENDING)
+    lost = own.where(_deliveries.c.state == State.SENDING).values(
+        state=State.UNKNOWN, reason="interrupted"
     )
+    returned, in_doubt = (
+        session.connection().execute(statement.values(owner=None, updated_at=now)).rowcount
+        for statement in (back, lost)
+    )
+    session.execute(
+        update(_runs)
+        .where(_runs.c.owner == owner, _runs.c.finished_at.is_(None))
+        .values(finished_at=now, outcome=outcome)
+    )
+    return Recovered(returned, in_doubt)
 
 
 # --- from due to claimed -------------------------------------------------------------------------
@@ -213,6 +211,7 @@ def plan_zone(
             literal(now, _deliveries.c.created_at.type),
             literal(now, _deliveries.c.created_at.type),
         )
+        .join(_users, _users.c.id == _subscriptions.c.user_id)  # who was deleted has no row there
         .where(_subscriptions.c.timezone == timezone, ~has_one.exists())
         .order_by(_subscriptions.c.user_id)
     )
@@ -229,10 +228,14 @@ def plan_zone(
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which open deliveries a run may take; empty is all."""
+    """Which open deliveries a run may take; empty is all.
+
+    ``wanted`` are the periods that somebody asked for, which are never too late to be sent.
+    """
 
     periods: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
+    wanted: tuple[str, ...] = ()
 
     def holds(self) -> Any:
         """The condition in SQL."""
@@ -243,8 +246,12 @@ class Scope:
 
 
 def claim(session: Session, owner: str, scope: Scope, now: datetime, size: int) -> list[Claim]:
-    """Take up to ``size`` open deliveries of one zone and period, by compare-and-set."""
+    """Take up to ``size`` open deliveries of one zone and period, by compare-and-set.
+
+    A run that was declared dead meanwhile gets none: nobody would give its claims back.
+    """
     ready = _ready(now, scope)
+    alive = select(_runs.c.id).where(_runs.c.owner == owner, _runs.c.finished_at.is_(None))
     order = (_deliveries.c.timezone, _deliveries.c.period, _deliveries.c.user_id)
     first = session.execute(
         select(_deliveries.c.timezone, _deliveries.c.period).where(ready).order_by(*order).limit(1)
@@ -261,7 +268,7 @@ def claim(session: Session, owner: str, scope: Scope, now: datetime, size: int) 
     )
     rows = session.execute(
         update(_deliveries)
-        .where(_deliveries.c.id.in_(chosen), _deliveries.c.state.in_(OPEN))
+        .where(_deliveries.c.id.in_(chosen), _deliveries.c.state.in_(OPEN), alive.exists())
         .values(
             state=State.CLAIMED,
             owner=owner,
@@ -291,20 +298,62 @@ def _ready(now: datetime, scope: Scope) -> Any:
     )
 
 
-def reopen(session: Session, states: Sequence[State], now: datetime, scope: Scope = Scope()) -> int:
-    """Make failed or unknown deliveries pending again; returns how many."""
+def reopen(
+    session: Session,
+    state: Literal[State.FAILED, State.UNKNOWN],
+    now: datetime,
+    scope: Scope = Scope(),
+) -> int:
+    """Make failed or unknown deliveries pending again; returns how many.
+
+    What failed begins anew. What is unknown keeps its wait and the number of its attempts: a server
+    that never answers the final dot is not handed the same mail over and over.
+    """
+    attempts = literal(0) if state is State.FAILED else _deliveries.c.attempts
     return (
         session.connection()
         .execute(
             update(_deliveries)
-            .where(_deliveries.c.state.in_(states), scope.holds())
-            .values(state=State.PENDING, next_attempt_at=None, owner=None, updated_at=now)
+            .where(_deliveries.c.state == state, scope.holds())
+            .values(state=State.PENDING, attempts=attempts, owner=None, updated_at=now)
         )
         .rowcount
     )
 
 
 # --- from claimed to the end ---------------------------------------------------------------------
+
+
+_LEFT = select(_subscriptions.c.user_id).where(
+    _subscriptions.c.user_id == _deliveries.c.user_id,
+    _subscriptions.c.unsubscribed_at.is_not(None),
+)
+_BARRED = (
+    select(_suppressions.c.email_key)
+    .join(_users, _users.c.email_key == _suppressions.c.email_key)
+    .where(_users.c.id == _deliveries.c.user_id)
+)
+_MARK = (
+    update(_deliveries)
+    .where(
+        _deliveries.c.id == bindparam("delivery"),
+        _deliveries.c.owner == bindparam("holder"),
+        _deliveries.c.fence == bindparam("held"),
+        _deliveries.c.state == State.CLAIMED,
+        ~_LEFT.exists(),
+        ~_BARRED.exists(),
+    )
+    .values(
+        state=State.SENDING,
+        message_id=bindparam("named"),
+        updated_at=bindparam("at", type_=_deliveries.c.updated_at.type),
+    )
+)
+_MARKED = select(_deliveries.c.id, _deliveries.c.fence).where(
+    _deliveries.c.id.in_(bindparam("marked", expanding=True)),
+    _deliveries.c.owner == bindparam("holder"),
+    _deliveries.c.state == State.SENDING,
+)
 
 
 def mark(
@@ -315,34 +364,14 @@ def mark(
     Returns the ids that may go on. The same statement looks whether the reader has left meanwhile
     or the address was suppressed, and whether the claim is still this owner's.
     """
-    fences = {claim.id: claim.fence for claim, _ in claims}
-    left = select(_subscriptions.c.user_id).where(
-        _subscriptions.c.user_id == _deliveries.c.user_id,
-        _subscriptions.c.unsubscribed_at.is_not(None),
-    )
-    barred = (
-        select(_suppressions.c.email_key)
-        .join(_users, _users.c.email_key == _suppressions.c.email_key)
-        .where(_users.c.id == _deliveries.c.user_id)
-    )
-    rows = session.execute(
-        update(_deliveries)
-        .where(
-            _deliveries.c.id.in_(list(fences)),
-            _deliveries.c.fence == case(fences, value=_deliveries.c.id),
-            _deliveries.c.owner == owner,
-            _deliveries.c.state == State.CLAIMED,
-            ~left.exists(),
-            ~barred.exists(),
-        )
-        .values(
-            state=State.SENDING,
-            message_id=case({c.id: m for c, m in claims}, value=_deliveries.c.id),
-            updated_at=now,
-        )
-        .returning(_deliveries.c.id)
-    )
-    return set(rows.scalars())
+    rows = [
+        {"delivery": c.id, "holder": owner, "held": c.fence, "named": message_id, "at": now}
+        for c, message_id in claims
+    ]
+    execute_many(session, _MARK, rows)
+    asked = {"marked": [claim.id for claim, _ in claims], "holder": owner}
+    marked = {tuple(row) for row in session.connection().execute(_MARKED, asked)}
+    return {claim.id for claim, _ in claims if (claim.id, claim.fence) in marked}
 
 
 _SETTLE = (
@@ -351,6 +380,7 @@ _SETTLE = (
         _deliveries.c.id == bindparam("delivery"),
         _deliveries.c.owner == bindparam("holder"),
         _deliveries.c.fence == bindparam("held"),
+        or_(_deliveries.c.state == bindparam("one"), _deliveries.c.state == bindparam("other")),
     )
     .values(
         state=bindparam("to"),
@@ -362,6 +392,11 @@ _SETTLE = (
         updated_at=bindparam("at", type_=_deliveries.c.updated_at.type),
     )
 )
+_BEFORE = {
+    to: [state for state in (State.CLAIMED, State.SENDING) if to in TRANSITIONS[state]]
+    for to in State
+}
+"""From which states of a claim an outcome may come."""
 
 
 def settle(session: Session, owner: str, outcomes: Sequence[Outcome], now: datetime) -> None:
@@ -371,6 +406,8 @@ def settle(session: Session, owner: str, outcomes: Sequence[Outcome], now: datet
             "delivery": outcome.claim.id,
             "holder": owner,
             "held": outcome.claim.fence,
+            "one": _BEFORE[outcome.state][0],
+            "other": _BEFORE[outcome.state][-1],
             "to": outcome.state,
             "why": outcome.reason,
             "said": outcome.reply,

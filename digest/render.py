@@ -46,7 +46,8 @@ class Brand:
     """The site that sends the mail.
 
     ``accent`` is ``#rrggbb``; ``logo_url`` replaces the written name; ``postal_address`` may have
-    several lines; ``write_url`` is where a post is written (the base URL if empty).
+    several lines; ``write_url`` is where a post is written; if empty, the site of the author's
+    posts is.
     """
 
     site_name: str
@@ -202,6 +203,8 @@ def _news(sections: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         news += [{"kind": "quiet"}]
         if best and best["title"]:
             news.append({"kind": "best", "post": best})
+    if "so_far" in sections:
+        news.append({"kind": "so_far", "so_far": sections["so_far"]})
     outstanding = max(posts, key=lambda post: post["times"] or 0, default=None)
     if outstanding and (outstanding["times"] or 0) >= 2:
         news.append({"kind": "times", "post": outstanding})

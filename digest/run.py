@@ -24,7 +24,14 @@ from digest.audience import Author, Gate
 from digest.compose import Composed, Snapshot, compose
 from digest.config import Settings
 from digest.database import Database
-from digest.errors import DigestError, SendError, StopRun, TemplateError, UsageError
+from digest.errors import (
+    DigestError,
+    RecipientProblem,
+    SendError,
+    StopRun,
+    TemplateError,
+    UsageError,
+)
 from digest.facts import Batch
 from digest.ledger import Claim, Outcome, Scope
 from digest.mail import Mailer
@@ -125,6 +132,12 @@ def zones(session: Session) -> list[str]:
     return sorted(session.scalars(select(_subscriptions.c.timezone).distinct()))
 
 
+def last_weeks(session: Session, now: datetime) -> tuple[str, ...]:
+    """The last full week, seen from each of these zones: one period, or two around a weekend."""
+    found = {window.last_full_week(now, window.zone(timezone)) for timezone in zones(session)}
+    return tuple(str(period) for period in sorted(found))
+
+
 def require_known(session: Session, users: Sequence[str]) -> None:
     """Raise a :class:`UsageError` for the first of these ids that is no user."""
     known = set(session.scalars(select(_users.c.id).where(_users.c.id.in_(users))))
@@ -216,11 +229,12 @@ async def work(
 ) -> Report:
     """Claim what is open and see every claim to its end, batch by batch; ``stop`` drains.
 
-    What was claimed and not begun when the run ends, however it ends, is pending again.
+    What was claimed and not begun when the run ends, however it ends, is pending again. What an
+    earlier run left open is sent while it is not too late, unless its period is wanted by name.
     """
     report = Report()
     settings = shop.settings
-    with ledger.running(shop.database, settings.locks, command, clock()) as owner:
+    with ledger.running(shop.database, settings.locks, command, clock) as owner:
         async with (
             server_of(settings) as server,
             Recorder(shop.database, owner, clock) as recorder,
@@ -282,19 +296,24 @@ class _Line:
     async def _offer(self, claim: Claim, author: Author, snapshot: Snapshot) -> None:
         try:
             mail = self.shop.mailer.mail(author, snapshot, claim.created_at)
-        except TemplateError as error:
-            self.record(Outcome(claim, State.FAILED, "template", error.message))
+        except (TemplateError, RecipientProblem) as error:
+            reason = "template" if isinstance(error, TemplateError) else "unusable-address"
+            self.record(Outcome(claim, State.FAILED, reason, error.message))
             return
+        marked = False
+
+        async def mark() -> bool:
+            nonlocal marked
+            marked = await self.recorder.mark(claim, mail.message_id)
+            return marked
+
         try:
-            reply = await self.sender.send(
-                mail.mail_from,
-                mail.rcpt_to,
-                mail.content,
-                lambda: self.recorder.mark(claim, mail.message_id),
-            )
+            reply = await self.sender.send(mail.mail_from, mail.rcpt_to, mail.content, mark)
         except StopRun as error:
             self.report.stopped = error
             self.stop.set()
+            if marked:  # refused after the final dot, and so known not to have arrived
+                self.record(Outcome(claim, State.DEFERRED, "stopped", error.message, tried=1))
             return
         self.record(_outcome(claim, author, reply, self.shop.settings, self.clock()))
 
@@ -321,11 +340,16 @@ async def _feed(line: _Line, owner: str, scope: Scope, limit: int | None) -> Non
             decided = decide(session, shop, claims[0].period, claims[0].timezone, users)
         with shop.database.writing() as session:
             snapshots.keep(session, decided.batch, decided.composed, line.clock())
+        too_old = line.clock() - shop.settings.max_lateness
         for claim in claims:
-            decision = decided.decisions[claim.user]
-            gate = decision.stopped_by
-            if gate is not None:
+            decision = decided.decisions.get(claim.user)
+            gate = decision.stopped_by if decision else None
+            if decision is None:
+                line.record(Outcome(claim, State.SKIPPED, "deleted"))
+            elif gate is not None:
                 line.record(Outcome(claim, gate.state, gate.reason))
+            elif claim.created_at < too_old and claim.period not in scope.wanted:
+                line.record(Outcome(claim, State.SKIPPED, "late"))
             elif decision.composed is not None:
                 await line.queue.put((claim, decision.author, decision.composed.snapshot))
 
@@ -339,15 +363,17 @@ def _outcome(
     if reply.state == "withdrawn":
         # The reader left or another owner took over: the gates will say which.
         return Outcome(claim, State.PENDING)
-    if reply.state == "deferred" and claim.attempts + 1 >= settings.max_attempts:
+    doubt = reply.state == "unknown" and settings.on_unknown == "resend"
+    again = reply.state == "deferred" or doubt
+    if again and claim.attempts + 1 >= settings.max_attempts:
         return Outcome(claim, State.FAILED, "too-many-attempts", said, tried=1)
-    if reply.state == "deferred":
+    if again:
         wait = ledger.backoff(
             claim.attempts,
             base=settings.retry_base_seconds,
             cap=settings.retry_cap_seconds,
             jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
         )
-        return Outcome(claim, State.DEFERRED, meaning, said, now + wait, tried=1)
+        return Outcome(claim, State(reply.state), meaning, said, now + wait, tried=1)
     dead = author.email_key or "" if reply.meaning is Meaning.ADDRESS and reply.code else ""
     return Outcome(claim, State(reply.state), meaning, said, tried=1, dead_address=dead)

@@ -14,7 +14,7 @@ from datetime import UTC, timedelta
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from digest import ledger
+from digest import ledger, subscriptions
 from digest.errors import DigestError
 from digest.ledger import Scope
 from digest.recorder import Clock
@@ -56,10 +56,14 @@ async def serve(
 
 
 async def tick(shop: Workshop, clock: Clock, stop: asyncio.Event) -> Report | None:
-    """Recover what dead runs left, open what is due, and send; None if there was nothing to do."""
+    """Recover what dead runs left, open what is due, and send; None if there was nothing to do.
+
+    Users whom the platform added or moved since the last tick are followed first.
+    """
     settings, now = shop.settings, clock()
     lease = timedelta(seconds=settings.lease_seconds)
     with shop.database.writing() as session:
+        subscriptions.enrol(session, settings, now)
         recovered = ledger.recover(session, settings.locks, now, lease, settings.on_unknown)
     planned = 0
     while not stop.is_set():

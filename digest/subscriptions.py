@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, literal, select, update
+from sqlalchemy import func, literal, or_, select, update
 from sqlmodel import Session
 
 from digest import database, window
 from digest.config import Settings
+from digest.errors import UsageError
 from digest.models import Subscription, Suppression, User, table
 
 _users, _subscriptions = table(User), table(Subscription)
@@ -29,11 +31,13 @@ def enrol(session: Session, settings: Settings, now: datetime) -> int:
     """Give every user without a subscription one, and let changed zones take effect.
 
     Returns how many subscriptions are new. One statement per zone, whatever the number of users.
+    A zone that nobody knows counts as none: the site's own takes its place.
     """
     zone_of = func.coalesce(_users.c.timezone, literal(settings.timezone))
     without = ~_users.c.id.in_(select(_subscriptions.c.user_id))
     new = 0
-    for name in session.scalars(select(zone_of).where(without).distinct()).all():
+    for written in session.scalars(select(zone_of).where(without).distinct()).all():
+        name = _known(written, settings)
         due = window.next_due(
             now, weekday=settings.weekday, hour=settings.hour, tz=window.zone(name)
         )
@@ -44,7 +48,7 @@ def enrol(session: Session, settings: Settings, now: datetime) -> int:
             "timezone": literal(name),
             "next_due_at": literal(due, _subscriptions.c.next_due_at.type),
         }
-        chosen = select(*columns.values()).where(without, zone_of == name)
+        chosen = select(*columns.values()).where(without, zone_of == written)
         statement = database.insert(session, _subscriptions).from_select(list(columns), chosen)
         new += session.connection().execute(statement).rowcount
     _follow_moves(session, settings, now)
@@ -54,30 +58,68 @@ def enrol(session: Session, settings: Settings, now: datetime) -> int:
 def _follow_moves(session: Session, settings: Settings, now: datetime) -> None:
     """Recompute the next send of users whose zone is not the one it was worked out with."""
     zone_of = func.coalesce(_users.c.timezone, literal(settings.timezone))
+    stored = session.scalars(select(_subscriptions.c.timezone).distinct())
+    lost = [name for name in stored if _known(name, settings) != name]
+    rhythm = (
+        _subscriptions.c.timezone,
+        _subscriptions.c.weekday,
+        _subscriptions.c.hour,
+        _subscriptions.c.next_due_at,
+    )
     moved = (
-        select(zone_of, _subscriptions.c.weekday, _subscriptions.c.hour)
+        select(zone_of, *rhythm)
         .join(_subscriptions, _subscriptions.c.user_id == _users.c.id)
-        .where(_subscriptions.c.timezone != zone_of)
+        .where(
+            or_(
+                _subscriptions.c.timezone != zone_of,
+                _subscriptions.c.timezone.in_(lost),
+                _subscriptions.c.next_due_at.is_(None),
+            )
+        )
         .distinct()
     )
-    for name, weekday, hour in session.execute(moved).all():
+    for written, before, weekday, hour, planned in session.execute(moved).all():
+        name = _known(written, settings)
+        if name == before and planned is not None:
+            continue
         session.execute(
             update(_subscriptions)
             .where(
-                _subscriptions.c.weekday == weekday,
-                _subscriptions.c.hour == hour,
-                _subscriptions.c.timezone != name,
-                _subscriptions.c.user_id.in_(select(_users.c.id).where(zone_of == name)),
+                *(
+                    column.is_not_distinct_from(value)
+                    for column, value in zip(rhythm, (before, weekday, hour, planned), strict=True)
+                ),
+                _subscriptions.c.user_id.in_(select(_users.c.id).where(zone_of == written)),
             )
             .values(
                 timezone=name,
-                next_due_at=window.next_due(now, weekday=weekday, hour=hour, tz=window.zone(name)),
+                next_due_at=window.next_due(now, weekday=weekday, hour=hour, tz=window.zone(name))
+                if planned is None or before in lost
+                else _moved(planned, weekday, hour, window.zone(before), window.zone(name)),
             )
         )
 
 
+def _moved(planned: datetime, weekday: int, hour: int, old: ZoneInfo, new: ZoneInfo) -> datetime:
+    """The same hour of the same day in the new zone, and so the same week: none is lost or doubled.
+
+    It may have passed already, where somebody travelled east.
+    """
+    day = planned.astimezone(old).date()
+    day -= timedelta(days=(day.weekday() - weekday) % 7)  # past midnight, if 23:00 did not exist
+    return window.instant(datetime.combine(day, time(hour)), new)
+
+
+def _known(timezone: str, settings: Settings) -> str:
+    try:
+        window.zone(timezone)
+    except UsageError:
+        return settings.timezone
+    return timezone
+
+
 def due(session: Session, now: datetime, limit: int) -> list[Due]:
-    """Up to ``limit`` active subscriptions whose time has come, the longest waiting first."""
+    """Up to ``limit`` subscriptions whose time has come, the longest waiting first."""
     rows = session.execute(
         select(
             _subscriptions.c.user_id,
@@ -85,6 +127,7 @@ def due(session: Session, now: datetime, limit: int) -> list[Due]:
             _subscriptions.c.hour,
             _subscriptions.c.timezone,
         )
+        .join(_users, _users.c.id == _subscriptions.c.user_id)  # who was deleted has no row there
         .where(_subscriptions.c.next_due_at <= now)
         .order_by(_subscriptions.c.next_due_at, _subscriptions.c.user_id)
         .limit(limit)

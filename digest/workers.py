@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -18,7 +19,7 @@ import uvloop
 
 from digest.config import Settings
 from digest.database import Database
-from digest.errors import SendError
+from digest.errors import DigestError, SendError
 from digest.ledger import Scope
 from digest.recorder import Clock
 from digest.run import Report, Workshop, work, workshop
@@ -28,8 +29,11 @@ REPORT_EVERY = 50
 """Deliveries between two messages of a worker about its progress."""
 
 
-def until_stopped(main: Callable[[asyncio.Event], Coroutine[None, None, _T]]) -> tuple[_T, bool]:
-    """Run ``main`` with an event that the first SIGINT or SIGTERM sets, and say if one came.
+def until_stopped(
+    main: Callable[[asyncio.Event], Coroutine[None, None, _T]],
+    signals: Sequence[signal.Signals] = (signal.SIGINT, signal.SIGTERM),
+) -> tuple[_T, bool]:
+    """Run ``main`` with an event that the first of ``signals`` sets, and say if one came.
 
     A second signal ends the process as it would have without us.
     """
@@ -37,15 +41,21 @@ def until_stopped(main: Callable[[asyncio.Event], Coroutine[None, None, _T]]) ->
     async def guarded() -> tuple[_T, bool]:
         loop, stop, came = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
 
+        def let_go() -> None:
+            for number in signals:
+                loop.remove_signal_handler(number)
+
         def on_signal() -> None:
             stop.set()
             came.set()
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
+            let_go()
 
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in signals:
             loop.add_signal_handler(number, on_signal)
-        return await main(stop), came.is_set()
+        try:
+            return await main(stop), came.is_set()
+        finally:
+            let_go()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(guarded())
@@ -65,12 +75,11 @@ def send(
         shares = [None] * workers if limit is None else _shares(limit, workers)
         return _side_by_side(shop.settings, scope, clock, shares, progress)
 
-    async def main(stop: asyncio.Event) -> Report:
-        return await work(
+    report, came = until_stopped(
+        lambda stop: work(
             shop, scope, clock, command="send", stop=stop, limit=limit, progress=progress
         )
-
-    report, came = until_stopped(main)
+    )
     report.interrupted = came
     return report
 
@@ -84,20 +93,22 @@ def _side_by_side(
 ) -> Report:
     context = get_context("spawn")  # a forked copy would share locks and database connections
     reports: dict[Connection, Report] = {}
-    processes = []
-    for share in shares:
-        ours, theirs = context.Pipe(duplex=False)
-        process = context.Process(target=_worker, args=(theirs, settings, scope, clock, share))
-        process.start()
-        theirs.close()
-        reports[ours] = Report()
-        processes.append(process)
-    with _signals_for(processes):
+    processes: list[BaseProcess] = []
+    with _signals_for(processes) as came:
+        for share in shares:
+            ours, theirs = context.Pipe(duplex=False)
+            process = context.Process(target=_worker, args=(theirs, settings, scope, clock, share))
+            process.start()
+            theirs.close()
+            reports[ours] = Report()
+            processes.append(process)
         _listen(reports, progress)
-        for process in processes:
-            process.join()
+        for one in processes:
+            one.join()
     total = _together(reports.values())
-    if any(process.exitcode for process in processes) and total.stopped is None:
+    total.interrupted = came.is_set()
+    died = any(one.exitcode for one in processes)
+    if died and total.stopped is None and not total.interrupted:
         total.stopped = SendError(
             "a worker process died", hint="what it had claimed is taken back by the next send"
         )
@@ -105,19 +116,24 @@ def _side_by_side(
 
 
 @contextmanager
-def _signals_for(processes: Sequence[BaseProcess]) -> Iterator[None]:
-    """Pass SIGTERM on; a terminal sends SIGINT to the workers itself. They drain, and we wait."""
+def _signals_for(processes: Sequence[BaseProcess]) -> Iterator[threading.Event]:
+    """Pass SIGINT and SIGTERM on as SIGTERM; the event says that one came.
+
+    Workers drain, and we wait. They ignore SIGINT, which a terminal sends to all of us.
+    """
+    came = threading.Event()
 
     def pass_on(*_: object) -> None:
+        came.set()
         for process in processes:
             process.terminate()
 
-    before = signal.signal(signal.SIGTERM, pass_on), signal.signal(signal.SIGINT, lambda *_: None)
+    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield came
     finally:
-        signal.signal(signal.SIGTERM, before[0])
-        signal.signal(signal.SIGINT, before[1])
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _shares(limit: int, workers: int) -> list[int | None]:
@@ -127,13 +143,26 @@ def _shares(limit: int, workers: int) -> list[int | None]:
 def _worker(
     pipe: Connection, settings: Settings, scope: Scope, clock: Clock, limit: int | None
 ) -> None:
-    database = Database(settings.database_url)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    database, latest = Database(settings.database_url), Report()
 
     def tell(report: Report) -> None:
+        nonlocal latest
+        latest = report
         if report.total % REPORT_EVERY == 0:
             pipe.send(report)
 
-    pipe.send(send(workshop(database, settings), scope, clock, limit=limit, progress=tell))
+    try:
+        shop = workshop(database, settings)
+        latest, _ = until_stopped(
+            lambda stop: work(
+                shop, scope, clock, command="send", stop=stop, limit=limit, progress=tell
+            ),
+            [signal.SIGTERM],
+        )
+    except DigestError as error:
+        latest.stopped = SendError(error.message, hint=error.hint)
+    pipe.send(latest)
     pipe.close()
     database.close()
 
@@ -155,5 +184,4 @@ def _together(reports: Iterable[Report]) -> Report:
     for report in reports:
         total.states += report.states
         total.stopped = total.stopped or report.stopped
-        total.interrupted = total.interrupted or report.interrupted
     return total

@@ -229,7 +229,7 @@ def counters() -> Snapshot:
                 ],
                 "waiting": 0,
             },
-            "next": {"kind": "write", "post": None, "people": []},
+            "next": {"kind": "write", "post": None, "people": [], "site": "https://blog.example/"},
         },
         views=928,
         reactions=43,
@@ -301,7 +301,7 @@ def quiet() -> Snapshot:
                     "views": 4120,
                 },
             },
-            "next": {"kind": "write", "post": None, "people": []},
+            "next": {"kind": "write", "post": None, "people": [], "site": "https://blog.example/"},
         }
     )
 
@@ -324,7 +324,7 @@ def single() -> Snapshot:
                 "posts": [card("My first post", views=1, reach=1, reactions=0, share=1.0)],
                 "more": 0,
             },
-            "next": {"kind": "write", "post": None, "people": []},
+            "next": {"kind": "write", "post": None, "people": [], "site": "https://blog.example/"},
         },
         name="",
         locale="",

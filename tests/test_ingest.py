@@ -446,6 +446,9 @@ def test_formats_are_detected_or_refused_with_a_hint(database: Database, tmp_pat
     assert "users.csv" in caught.value.hint
     with pytest.raises(InputError, match="nothing at"):
         ingest(database, tmp_path / "missing")
+    for name in ("exchange", "stackexchange", "youtube-trending"):
+        with pytest.raises(InputError):
+            ingest(database, tmp_path, format_name=name)
     with pytest.raises(UsageError) as unknown:
         ingest(database, tmp_path, format_name="fax")
     assert "exchange" in unknown.value.hint

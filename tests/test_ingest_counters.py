@@ -141,7 +141,8 @@ def test_gains_follow_the_rule_for_any_readings_in_any_order(
     shuffled.shuffle(rows)
     stored = imported(rows[: len(rows) // 2], rows[len(rows) // 2 :])["counters"]
     by_time = [readings[number] for number in sorted(readings)]
-    expected, highest = [], None
+    expected: list[int | None] = []
+    highest: int | None = None
     for total in by_time:
         if total is None or highest is None:
             expected.append(None)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from digest.database import Database
-from digest.ingest import ingest, ingest_rows
+from digest.ingest import gains, ingest, ingest_rows, store
 from digest.ingest.rows import (
     CounterRow,
     Instant,
@@ -168,14 +168,22 @@ def test_an_import_that_breaks_off_leaves_nothing_and_can_be_repeated(database: 
 MINUTES = st.integers(0, 5).map(at)
 POST_IDS = st.sampled_from(["p1", "p2"])
 TOTAL = st.none() | st.integers(0, 50)
+COUNT = st.integers(1, 3)
+PERSON = st.sampled_from("abc")
 FACTS = st.one_of(
-    st.builds(ViewRow, POST_IDS, MINUTES, st.sampled_from("abc"), st.sampled_from(["", "feed"])),
-    st.builds(
-        ReactionRow, POST_IDS, MINUTES, st.sampled_from("abc"), st.sampled_from(["like", "reply"])
+    st.tuples(POST_IDS, MINUTES, PERSON, st.sampled_from(["", "feed"]), COUNT).map(
+        lambda values: ViewRow(*values)
     ),
-    st.builds(CounterRow, POST_IDS, MINUTES, st.integers(0, 50), TOTAL, TOTAL, TOTAL),
+    st.tuples(POST_IDS, MINUTES, PERSON, st.sampled_from(["like", "reply"])).map(
+        lambda values: ReactionRow(*values)
+    ),
+    st.tuples(POST_IDS, MINUTES, st.integers(0, 50), TOTAL, TOTAL, TOTAL).map(
+        lambda values: CounterRow(*values)
+    ),
 )
-ANONYMOUS = st.builds(ViewRow, POST_IDS, MINUTES, count=st.integers(1, 9))
+ANONYMOUS = st.tuples(POST_IDS, MINUTES, COUNT).map(
+    lambda values: ViewRow(values[0], values[1], count=values[2])
+)
 
 
 def imported(*parts: list[Any]) -> Content:
@@ -203,6 +211,21 @@ def test_neither_order_nor_pieces_nor_repeats_change_the_result(
     cut = data.draw(st.integers(0, len(again)))
     pieces = imported(again[:cut] + anonymous[::-1], again[cut:], again[:cut])
     assert pieces == once
+
+
+def test_pieces_of_any_size_make_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows are handed over, stored and given gains in pieces; none falls between two."""
+    rows: list[Any] = [PostRow(f"q{n}", "alice") for n in range(11)]
+    rows += [ViewRow(f"q{n % 11}", at(n), f"v{n}") for n in range(40)]
+    rows += [CounterRow(f"q{n % 11}", at(n), n * n) for n in range(40)]
+    whole = imported(rows)
+    monkeypatch.setattr(store, "BUFFER", 3)
+    monkeypatch.setattr(store, "CHUNK", 4)
+    monkeypatch.setattr(store, "POSTS", 2)
+    monkeypatch.setattr(gains, "POSTS", 2)
+    assert imported(rows) == whole
+    assert len(whole["views"]) == 40
+    assert sum(row[6] is not None for row in whole["counters"]) == 29
 
 
 # --- size -----------------------------------------------------------------------------------------

@@ -234,7 +234,11 @@ def test_a_quiet_week_shames_nobody(renderer: Renderer) -> None:
         ({"kind": "reply", "people": ["Noor"]}, "Answer", "https://a.example/p"),
         ({"kind": "reply", "people": ["Noor", "Tom"]}, "Answer them", "https://a.example/p"),
         ({"kind": "revisit", "people": []}, "Open the post", "https://a.example/p"),
-        ({"kind": "write", "people": [], "post": None}, "Write a post", BRAND.write_url),
+        (
+            {"kind": "write", "people": [], "post": None, "site": ""},
+            "Write a post",
+            BRAND.write_url,
+        ),
     ],
 )
 def test_there_is_exactly_one_call_to_action(
@@ -247,10 +251,10 @@ def test_there_is_exactly_one_call_to_action(
     assert target in mail.text
 
 
-def test_without_a_page_for_writing_the_button_goes_to_the_site() -> None:
-    renderer = Renderer(Brand("Fieldnotes", "https://fieldnotes.example"))
+def test_without_a_page_for_writing_the_button_goes_to_the_site_of_the_posts() -> None:
+    renderer = Renderer(Brand("Fieldnotes", "https://digest.example"))
     mail = renderer.render(ALL["quiet"](), LINKS)
-    assert '<a class="button" href="https://fieldnotes.example"' in mail.html
+    assert '<a class="button" href="https://blog.example/"' in mail.html
 
 
 def test_a_post_without_a_title_shows_how_it_begins(renderer: Renderer) -> None:

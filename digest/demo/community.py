@@ -171,13 +171,18 @@ def _moments(life: _Life) -> Iterator[int]:
     """When somebody posts: nearly everybody this week and last, and now and then before."""
     who, random, last = life.who, life.random, life.calendar.last
     recent = 9 if who.habit is Habit.QUIET else 2
-    weeks = [random.randrange(recent, WEEKS) for _ in range(who.posts)]
-    if who.habit is not Habit.QUIET:
+    # People have their rhythm: evenly spread, give or take a week, so that there is a usual.
+    step = (WEEKS - recent) / max(who.posts, 1)
+    weeks = [min(WEEKS - 1, int(recent + step * (n + random.random()))) for n in range(who.posts)]
+    if who.habit is Habit.LEADING:
+        weeks = [n % WEEKS for n in range(who.posts)]
+    elif who.habit is not Habit.QUIET:
         weeks[:2] = [0, 0 if random.random() < 0.3 else 1]
     if who.habit is Habit.ARCHIVE:
         weeks[-1] = WEEKS + 14
     for weeks_ago in weeks:
-        day = random.choice((0, 1, 2, 3) if weeks_ago == 0 else (0, 1, 2, 3, 4, 5, 6, 6))
+        days = (0, 1, 2, 3) if weeks_ago == 0 else (0, 1, 2, 3, 4, 5, 6, 6)
+        day = random.choice((0, 1, 2) if who.habit is Habit.LEADING else days)
         hour = min(max(random.gauss(17, 4), 6), 22.5)
         local = last - weeks_ago * _WEEK + day * _DAY + int(hour * _HOUR)
         yield local - _offset(life)
@@ -198,9 +203,10 @@ def _reads(life: _Life, moment: int, *, first: bool, last: bool) -> list[_Read]:
     who, random, calendar = life.who, life.random, life.calendar
     offset = _offset(life)
     end = calendar.now if who.habit is not Habit.QUIET else calendar.last - 3 * _WEEK
-    luck = random.lognormvariate(-0.25, 0.7)
-    if who.habit is Habit.LEADING and last:
-        luck = 1.9
+    steady = who.habit is Habit.LEADING
+    luck = random.lognormvariate(-0.05, 0.25) if steady else random.lognormvariate(-0.25, 0.7)
+    if steady and last:
+        luck = 2.6
     number = round(who.pull * luck)
     times = [_waking(moment + _delay(random), offset, random) for _ in range(number)]
     if who.habit is Habit.ARCHIVE and first:

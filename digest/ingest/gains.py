@@ -13,12 +13,11 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, SelectBase, Table, case, func, null, or_, select, update
 from sqlmodel import Session
 
+from digest.ingest.rows import TOTALS
 from digest.models import Counter, Post, table
 
 POSTS = 5000
 """Posts whose gains are worked out in one transaction."""
-
-_TOTALS = ("views", "likes", "reposts", "replies")
 
 
 def collect_touched(
@@ -54,14 +53,14 @@ def recompute(session: Session, touched: Table, start: int, begin: datetime) -> 
         name: func.max(real.c[name])
         .over(partition_by=real.c.post_id, order_by=real.c.at, rows=(None, -1))
         .label(f"{name}_before")
-        for name in _TOTALS
+        for name in TOTALS
     }
     seen = (
         select(
             real.c.post_id,
             real.c.at,
             (posts.c.published_at >= begin).label("from_zero"),
-            *(real.c[name] for name in _TOTALS),
+            *(real.c[name] for name in TOTALS),
             *before.values(),
         )
         .join(posts, posts.c.id == real.c.post_id)
@@ -70,7 +69,7 @@ def recompute(session: Session, touched: Table, start: int, begin: datetime) -> 
     )
     gains = {
         f"{name}_gain": _gain(seen.c[name], seen.c[f"{name}_before"], seen.c.from_zero)
-        for name in _TOTALS
+        for name in TOTALS
     }
     session.execute(
         update(real)

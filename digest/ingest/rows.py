@@ -14,6 +14,9 @@ from typing import Any, NamedTuple, NewType, TypeAlias
 
 from digest.models import NOBODY
 
+TOTALS = ("views", "likes", "reposts", "replies")
+"""What a counter counts."""
+
 Instant = NewType("Instant", str)
 """A UTC instant as it is stored, ``2026-11-09 08:00:00.000000``: comparing texts compares times."""
 

@@ -48,6 +48,7 @@ _FILES = ("users", "posts", "votes", "comments")
 _QUESTION, _ANSWER = "1", "2"
 _LIKES = frozenset({"2", "5"})
 _TIMES = ("CreationDate", "LastActivityDate", "LastEditDate", "ClosedDate", "LastAccessDate")
+_TIME = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?")
 _TOPIC = re.compile(r"[^<>|]+")
 _SITE = re.compile(
     r"(?:meta\.)?(?:[a-z]+\.stackexchange|stackoverflow|[a-z]{2}\.stackoverflow|superuser"
@@ -74,7 +75,8 @@ class _Dump:
     def observe(self, fields: dict[str, str]) -> None:
         for name in _TIMES:
             moment = fields.get(name, "")
-            self.latest = max(self.latest, moment)
+            if moment > self.latest and _TIME.fullmatch(moment):
+                self.latest = moment
 
     def link(self, path: str) -> str:
         return f"https://{self.site}/{path}" if self.site else ""
@@ -183,7 +185,7 @@ def _post(element: _Element, file: str, dump: _Dump) -> Iterator[Row | Problem]:
     fields, line = element
     kind = fields.get("PostTypeId")
     if kind not in {_QUESTION, _ANSWER}:
-        raise _Skipped("rows are neither questions nor answers (tag wikis and the like)")
+        raise _Skipped("rows are neither questions nor answers (tag wikis …)")
     if "OwnerUserId" not in fields:
         raise _Skipped("posts have no author")
     id_, author = identifier(fields.get("Id", ""), "Id"), fields["OwnerUserId"]

@@ -11,18 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from sqlalchemy import (
-    Column,
     ColumnElement,
     CursorResult,
     Index,
     Insert,
-    Integer,
-    MetaData,
     Table,
-    Text,
     and_,
     case,
     delete,
@@ -31,115 +27,21 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlmodel import Session, SQLModel
+from sqlmodel import Session
 
 from digest.database import Load, append, insert
 from digest.ingest.gains import POSTS, collect_touched, recompute
 from digest.ingest.report import Complaints, Listener, Progress, Report
-from digest.ingest.rows import (
-    CounterRow,
-    FollowRow,
-    GroupRow,
-    MembershipRow,
-    Outcome,
-    PostRow,
-    Problem,
-    ReactionRow,
-    Row,
-    UserRow,
-    ViewRow,
-)
+from digest.ingest.rows import TOTALS, Outcome, Problem, Row
+from digest.ingest.staging import KINDS, SUMMED, Kind, Staging, fields
 from digest.ingest.values import stored
-from digest.models import (
-    NOBODY,
-    Counter,
-    Follow,
-    Group,
-    Membership,
-    Post,
-    Reaction,
-    User,
-    View,
-    table,
-)
+from digest.models import NOBODY, Counter, Group, Post, table
 
 BUFFER = 5000
 """Rows that are handed to the database at once."""
 CHUNK = 20_000
 """Rows that are stored in one transaction: other writers wait for some tenths of a second."""
 ANSWER_TO = "Answer to: "
-
-
-class Kind(NamedTuple):
-    """A type of row, the table it goes to, and the tables it refers to."""
-
-    row: type[Row]
-    model: type[SQLModel]
-    parents: tuple[tuple[str, type[SQLModel], str], ...] = ()
-
-    @property
-    def target(self) -> Table:
-        """The real table."""
-        return table(self.model)
-
-
-_OF_POST = (("post_id", Post, "post"),)
-KINDS = (
-    Kind(UserRow, User),
-    Kind(GroupRow, Group),
-    Kind(MembershipRow, Membership, (("group_id", Group, "group"), ("user_id", User, "user"))),
-    Kind(PostRow, Post, (("author_id", User, "author"),)),
-    Kind(ViewRow, View, _OF_POST),
-    Kind(ReactionRow, Reaction, _OF_POST),
-    Kind(CounterRow, Counter, _OF_POST),
-    Kind(FollowRow, Follow),
-)
-"""In the order in which they refer to each other."""
-
-_SUMMED = {"views": "viewer_id", "reactions": "actor_id"}
-_TOTALS = ("views", "likes", "reposts", "replies")
-
-
-class Staging:
-    """The temporary tables of one import."""
-
-    def __init__(self) -> None:
-        metadata = MetaData()
-        self.rows: dict[str, Table] = {}
-        self.ready: dict[str, Table] = {}
-        for kind in KINDS:
-            target = kind.target
-            self.rows[target.name] = Table(
-                f"staged_{target.name}",
-                metadata,
-                Column("n", Integer, primary_key=True),
-                *(_column(target, name) for name in kind.row._fields),
-                prefixes=["TEMPORARY"],
-            )
-            ready = ("row_n",) if target.name not in {*_SUMMED, "counters"} else _fields(kind)
-            self.ready[target.name] = Table(
-                f"ready_{target.name}",
-                metadata,
-                Column("k", Integer, primary_key=True),
-                *(_column(target, name) for name in ready),
-                prefixes=["TEMPORARY"],
-            )
-        self.touched = Table(
-            "staged_touched",
-            metadata,
-            Column("k", Integer, primary_key=True),
-            Column("id", table(Post).c.id.type),
-            prefixes=["TEMPORARY"],
-        )
-        self._metadata = metadata
-
-    def create(self, session: Session) -> None:
-        """Make them, empty."""
-        self._metadata.create_all(session.connection(), checkfirst=False)
-
-    def drop(self, session: Session) -> None:
-        """Give their space back; a failed import may have left none."""
-        self._metadata.drop_all(session.connection())
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,13 +135,13 @@ def _orphans(session: Session, staged: Table, kind: Kind, outcome: Outcome) -> I
         lost = key.not_in(select(table(parent).c.id))
         if not session.scalar(select(select(staged.c.n).where(lost).exists())):
             continue
-        fields = [staged.c[name] for name in _fields(kind)]
+        values = [staged.c[name] for name in fields(kind)]
         found = session.execute(
-            select(staged.c.file, staged.c.line, key, *fields).where(lost).order_by(staged.c.n),
+            select(staged.c.file, staged.c.line, key, *values).where(lost).order_by(staged.c.n),
             execution_options={"yield_per": BUFFER},
         )
-        for file, line, missing, *values in found:
-            row = {field.name: _shown(value) for field, value in zip(fields, values, strict=True)}
+        for file, line, missing, *given in found:
+            row = dict(zip(fields(kind), map(_shown, given), strict=True))
             reason = f"there is no {noun} “{missing}”"
             yield Problem(outcome, file, line, reason, row)
         session.execute(delete(staged).where(lost))
@@ -279,15 +181,15 @@ def _ready(staging: Staging, kind: Kind) -> Insert:
     """What of the staged rows is stored, in the order of the real table's key."""
     staged, ready = staging.rows[kind.target.name], staging.ready[kind.target.name]
     keys = [staged.c[column.name] for column in kind.target.primary_key]
-    if kind.target.name in _SUMMED:
-        person = staged.c[_SUMMED[kind.target.name]]
+    if kind.target.name in SUMMED:
+        person = staged.c[SUMMED[kind.target.name]]
         count = staged.c["count"]
         total = case((person == NOBODY, func.sum(count)), else_=func.max(count))
         chosen = select(*keys, total).group_by(*keys)
         names = [*(key.name for key in keys), "count"]
     elif kind.model is Counter:
-        chosen = select(*keys, *(func.max(staged.c[name]) for name in _TOTALS)).group_by(*keys)
-        names = [*(key.name for key in keys), *_TOTALS]
+        chosen = select(*keys, *(func.max(staged.c[name]) for name in TOTALS)).group_by(*keys)
+        names = [*(key.name for key in keys), *TOTALS]
     else:
         latest = [staged.c.as_of.desc()] if "as_of" in staged.c else []
         place = func.row_number().over(partition_by=keys, order_by=[*latest, staged.c.n.desc()])
@@ -299,7 +201,7 @@ def _ready(staging: Staging, kind: Kind) -> Insert:
 def _upsert(session: Session, staging: Staging, kind: Kind, start: int) -> int:
     """Store the rows of one chunk; returns how many were new or different."""
     target, ready = kind.target, staging.ready[kind.target.name]
-    names = _fields(kind)
+    names = fields(kind)
     piece = ready.c.k.between(start + 1, start + CHUNK)
     if "row_n" in ready.c:
         staged = staging.rows[target.name]
@@ -322,9 +224,9 @@ def _upsert(session: Session, staging: Staging, kind: Kind, start: int) -> int:
 
 def _resolved(target: Table, given: Any) -> dict[str, ColumnElement[Any]]:
     """What a row that exists already becomes."""
-    if target.name in _SUMMED:
+    if target.name in SUMMED:
         old, new = target.c["count"], given["count"]
-        nobody = target.c[_SUMMED[target.name]] == NOBODY
+        nobody = target.c[SUMMED[target.name]] == NOBODY
         return {"count": case((or_(nobody, new > old), new), else_=old)}
     if target.name == "counters":
         return {
@@ -332,7 +234,7 @@ def _resolved(target: Table, given: Any) -> dict[str, ColumnElement[Any]]:
                 (or_(target.c[name].is_(None), given[name] > target.c[name]), given[name]),
                 else_=target.c[name],
             )
-            for name in _TOTALS
+            for name in TOTALS
         }
     return {column.name: given[column.name] for column in target.c if not column.primary_key}
 
@@ -352,18 +254,6 @@ def _store_gains(task: Import, staging: Staging) -> None:
         task.listen(Progress("storing", "gains", start, total))
         with task.load.storing() as session:
             recompute(session, staging.touched, start, begin)
-
-
-def _fields(kind: Kind) -> list[str]:
-    """The columns that a row fills."""
-    return [name for name in kind.row._fields if name in kind.target.c]
-
-
-def _column(target: Table, name: str) -> Column[Any]:
-    known = target.c.get(name)
-    if known is not None:
-        return Column(name, known.type)
-    return Column(name, Integer if name in {"line", "row_n"} else Text)
 
 
 def _shown(value: Any) -> Any:

@@ -59,9 +59,9 @@ class _Days:
 
     def __init__(self, source: Source, file: Path) -> None:
         found = _YEAR.findall(file.name) or _YEAR.findall(source.name)
-        self._year = int(found[-1]) if found else None
+        self.known = bool(found)
+        self._year = int(found[-1]) if found else 0
         self._first_month: int | None = None
-        self._file = file
 
     def read(self, text: str) -> Instant:
         text = text.strip()
@@ -69,21 +69,17 @@ class _Days:
             if match := _YEAR_DAY_MONTH.fullmatch(text):
                 return day(date(2000 + int(match[1]), int(match[3]), int(match[2])))
             if match := _DAY_MONTH.fullmatch(text):
-                return day(self._with_year(int(match[1]), int(match[2])))
+                month = int(match[2])
+                return day(date(self._year_of(month), month, int(match[1])))
         except ValueError:
             raise BadValue(f"date “{text}” does not exist") from None
-        return Instant(day(date.fromisoformat(instant(text, "date")[:10])))
+        return day(date.fromisoformat(instant(text, "date")[:10]))
 
-    def _with_year(self, day_: int, month: int) -> date:
-        if self._year is None:
-            raise InputError(
-                f"the dates in {self._file} have no year",
-                hint="put the year into the name of the file or its folder: trending-2017",
-            )
+    def _year_of(self, month: int) -> int:
         if self._first_month is None:
             self._first_month = month
         past_new_year = month < self._first_month - 5
-        return date(self._year + past_new_year, month, day_)
+        return self._year + past_new_year
 
 
 def fits(source: Source) -> bool:
@@ -150,6 +146,11 @@ def _read(source: Source, files: list[Path]) -> Iterator[Row | Problem]:
 def _line(
     fields: Mapping[str, str], days: _Days, file: str, line: int
 ) -> tuple[Row | Problem, ...]:
+    if not days.known and _DAY_MONTH.fullmatch(fields["date"].strip()):
+        raise InputError(
+            f"the dates in {file} have no year",
+            hint="put the year into the name of the file or its folder: trending-2017",
+        )
     at = days.read(fields["date"])
     video = _video(fields["video"])
     user = _channel(fields, at, file, line)

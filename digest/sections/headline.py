@@ -18,7 +18,7 @@ def load(session: Session, batch: Batch) -> dict[str, AuthorWeek]:
 
 def build(week: AuthorWeek, batch: Batch) -> dict[str, Any] | None:
     """The week's totals; None for a week without views and reactions."""
-    if week.quiet:
+    if not week.known:
         return None
     new = week.new_people
     return {

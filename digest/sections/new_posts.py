@@ -67,8 +67,12 @@ def build(facts: Facts, batch: Batch) -> dict[str, Any] | None:
 
 def _seen(post: Judged) -> tuple[Any, ...]:
     """Most seen first: by reach, or views where people are unknown; ties: engagers, newer, id."""
-    count = post.views if post.reach is None else post.reach
-    return (-(count or 0), -(post.engagers or 0), -post.published_at.timestamp(), post.id)
+    acts = (-(post.engagers or 0), -post.reactions)
+    return (-_count(post), *acts, -post.published_at.timestamp(), post.id)
+
+
+def _count(post: Judged) -> int:
+    return (post.views if post.reach is None else post.reach) or 0
 
 
 _Rate = Callable[[Judged], float | None]
@@ -100,7 +104,7 @@ def _leaders(new: list[Judged], rate: _Rate) -> dict[str, list[str]]:
     """Which post leads which board; a board needs somebody to be ahead of."""
     if len(new) < 2:
         return {}
-    leaders: dict[str, list[str]] = {new[0].id: ["most_seen"]}
+    leaders: dict[str, list[str]] = {new[0].id: ["most_seen"]} if _count(new[0]) else {}
     # A rate among viewers and a rate per view are different things: one board compares one kind.
     people = [post for post in new if post.audience and post.engagers is not None]
     counted = [post for post in new if post not in people]
@@ -132,6 +136,7 @@ def _entry(
         "reach": post.reach,
         "views": post.views,
         "engagers": post.engagers,
+        "reactions": post.reactions,
         "rate": received if proportion else None,
         "per_hundred": None if proportion or received is None else 100 * received,
         "talkers": post.talkers,

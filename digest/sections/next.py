@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from sqlmodel import Session
 
@@ -27,11 +28,18 @@ def build(week: AuthorWeek, batch: Batch) -> dict[str, Any]:
     old = batch.window.end - ARCHIVE
     if first and first.url and first.published_at and first.published_at < old:
         return _step("revisit", first, [])
-    return {"kind": "write", "post": None, "people": []}
+    return {"kind": "write", "post": None, "people": [], "site": _site(first)}
 
 
 def _step(kind: str, post: PostWeek, people: list[str]) -> dict[str, Any]:
-    return {"kind": kind, "post": {"title": post.title, "url": post.url}, "people": people}
+    shown = {"title": post.title, "url": post.url}
+    return {"kind": kind, "post": shown, "people": people, "site": _site(post)}
+
+
+def _site(post: PostWeek | None) -> str:
+    """Where the author's posts stand: the way to the next one, if no other is configured."""
+    parts = urlsplit(post.url if post else "")
+    return f"{parts.scheme}://{parts.netloc}/" if parts.netloc else ""
 
 
 SECTION = Section("next", 90, load, build)

@@ -56,7 +56,6 @@ def _card(post: PostWeek, week: AuthorWeek, career: Career, batch: Batch) -> dic
         "others": max(0, post.reactors - len(post.people)),
         "replied": post.replied,
         "times": career.times_usual(post.id),
-        "days": post.days,
     }
 
 

@@ -6,9 +6,11 @@ verdict by process-behaviour limits on square roots (Wheeler).
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import ceil, floor
 from statistics import median
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
@@ -70,8 +72,13 @@ def _count(week: AuthorWeek, metric: Metric) -> int:
 
 def _even(count: int, period: str, batch: Batch) -> float:
     """The count per 168 hours: weeks in which clocks change are an hour shorter or longer."""
-    span = window.week(Period.parse(period), batch.tz)
-    return count * HOURS_A_WEEK / ((span.end - span.start).total_seconds() / 3600)
+    return count * HOURS_A_WEEK / _hours(period, batch.tz)
+
+
+@lru_cache(maxsize=4096)
+def _hours(period: str, tz: ZoneInfo) -> float:
+    span = window.week(Period.parse(period), tz)
+    return (span.end - span.start).total_seconds() / 3600
 
 
 def _change(now: int, before: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from lxml import etree
 from tests.conversions import write
 
 _NAMES = {
-    "wp": "http://wordpress.org/export/1.2/",
+    "wp": "https://wordpress.org/export/1.2/",
     "dc": "http://purl.org/dc/elements/1.1/",
     "content": "http://purl.org/rss/1.0/modules/content/",
 }

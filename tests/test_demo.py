@@ -1,0 +1,158 @@
+"""The made-up community."""
+
+import tracemalloc
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from digest.database import Database
+from digest.demo import community, populate
+from digest.window import last_full_week, week, zone
+
+NOW = datetime(2026, 11, 18, 9, 0, tzinfo=UTC)
+
+
+def rows(database: Database, statement: str, **values: Any) -> list[tuple[Any, ...]]:
+    with database.reading() as session:
+        return [tuple(row) for row in session.connection().execute(text(statement), values)]
+
+
+@pytest.fixture
+def fieldnotes(database: Database) -> Database:
+    report = populate(database, now=NOW)
+    assert (report.rejected, report.mended, report.noted) == (0, 0, 0)
+    return database
+
+
+def test_the_same_seed_and_week_give_the_same_community(fieldnotes: Database) -> None:
+    assert populate(fieldnotes, now=NOW).changed == 0
+    assert populate(fieldnotes, now=NOW + timedelta(days=2)).changed == 0
+
+
+def test_another_seed_gives_another_one(fieldnotes: Database) -> None:
+    assert populate(fieldnotes, now=NOW, seed=7).changed > 0
+
+
+def test_thirty_people_have_names_homes_and_addresses_that_lead_nowhere(
+    fieldnotes: Database,
+) -> None:
+    people = rows(fieldnotes, "SELECT name, email, email_key, timezone, locale FROM users")
+    assert len(people) == 30
+    assert {"Alice", "Bob", "Noor", "Tomás", "Mei"} <= {person[0] for person in people}
+    assert all(email.endswith("@fieldnotes.example") and key for _, email, key, _, _ in people)
+    homes = {person[3] for person in people}
+    assert {"Pacific/Auckland", "Asia/Kathmandu"} <= homes
+    assert len(homes) > 20
+
+
+def test_nearly_everybody_had_readers_in_their_last_full_week(fieldnotes: Database) -> None:
+    read = 0
+    for id_, home in rows(fieldnotes, "SELECT id, timezone FROM users"):
+        window = week(last_full_week(NOW, zone(home)), zone(home))
+        ((events, gains),) = rows(
+            fieldnotes,
+            "SELECT (SELECT count(*) FROM views JOIN posts ON posts.id = post_id"
+            " WHERE author_id = :id AND viewer_id <> :id AND at >= :start AND at < :end),"
+            " (SELECT sum(views_gain) FROM counters JOIN posts ON posts.id = post_id"
+            " WHERE author_id = :id AND at >= :start AND at < :end)",
+            id=id_,
+            start=f"{window.start:%Y-%m-%d %H:%M:%S}.000000",
+            end=f"{window.end:%Y-%m-%d %H:%M:%S}.000000",
+        )
+        read += bool(events or gains)
+    assert 28 <= read < 30  # one is quiet
+
+
+def test_there_are_twenty_weeks_of_history_and_nothing_from_the_future(
+    fieldnotes: Database,
+) -> None:
+    ((weeks, latest),) = rows(
+        fieldnotes, "SELECT count(DISTINCT strftime('%W', at)), max(at) FROM views"
+    )
+    assert weeks >= 20
+    assert latest < "2026-11-16 12:00:00"
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        datetime(2026, 11, 22, 20, 0, tzinfo=UTC),  # Monday in Auckland, Sunday elsewhere
+        datetime(2026, 11, 23, 3, 0, tzinfo=UTC),  # Monday in Berlin, Sunday in New York
+    ],
+)
+def test_in_the_hours_between_sunday_and_monday_nothing_is_later_than_now(
+    database: Database, now: datetime
+) -> None:
+    populate(database, users=8, now=now)
+    ((latest,),) = rows(
+        database,
+        "SELECT max(at) FROM (SELECT at FROM views UNION ALL SELECT at FROM reactions"
+        " UNION ALL SELECT published_at FROM posts)",
+    )
+    assert f"{now - timedelta(hours=12):%Y-%m-%d %H:%M}" < latest < f"{now:%Y-%m-%d %H:%M}"
+
+
+def test_everybody_has_their_own_titles(fieldnotes: Database) -> None:
+    twice = rows(fieldnotes, "SELECT author_id, title FROM posts GROUP BY 1, 2 HAVING count(*) > 1")
+    assert twice == []
+    ((titles,),) = rows(fieldnotes, "SELECT count(DISTINCT title) FROM posts")
+    assert titles > 250
+    ((urls, posts),) = rows(fieldnotes, "SELECT count(DISTINCT url), count(*) FROM posts")
+    assert urls == posts
+
+
+def test_some_have_a_story_of_their_own(fieldnotes: Database) -> None:
+    """Counters only, right-to-left titles, silence, and an old post that is found again."""
+    counted = rows(
+        fieldnotes,
+        "SELECT author_id, count(views_gain) FROM counters JOIN posts ON posts.id = post_id"
+        " GROUP BY 1",
+    )
+    assert [author for author, _ in counted] == ["kwame"]
+    assert (
+        rows(
+            fieldnotes,
+            "SELECT * FROM views JOIN posts ON posts.id = post_id AND author_id = 'kwame'",
+        )
+        == []
+    )
+    assert any(
+        "\u0600" <= title[0] <= "\u06ff" for (title,) in rows(fieldnotes, "SELECT title FROM posts")
+    )
+    ((ingrid,),) = rows(
+        fieldnotes,
+        "SELECT max(at) FROM views JOIN posts ON posts.id = post_id AND author_id = 'ingrid'",
+    )
+    assert ingrid < "2026-10-20"
+    ((mei,),) = rows(
+        fieldnotes,
+        "SELECT count(*) FROM views JOIN posts ON posts.id = post_id"
+        " AND author_id = 'mei' AND published_at < '2026-05' AND at >= '2026-11-09'",
+    )
+    assert mei > 200
+
+
+def test_a_large_community_is_made_as_it_is_written() -> None:
+    circle = community._Circle(users=5000, readers=50_000, pull=9)
+    calendar = community._calendar(NOW)
+    peaks = []
+    for members in (range(1000, 1030), range(1000, 1150)):
+        tracemalloc.start()
+        made = sum(1 for _ in community._rows(members, circle, calendar, seed=1))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert made > 50 * len(members)
+    assert peaks[1] < peaks[0] * 1.3
+
+
+def test_a_community_of_several_slices_is_the_same_as_one_of_one(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    populate(database, users=9, now=NOW)
+    monkeypatch.setattr(community, "SLICE", 4)
+    report = populate(database, users=9, now=NOW)
+    assert report.tables["users"].read == 9
+    assert report.changed == 0

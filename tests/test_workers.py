@@ -1,0 +1,179 @@
+"""Real processes: killed, stopped, and side by side; the server's own list is the truth."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from digest import workers
+from digest.ledger import Scope
+from digest.models import Run
+from tests.office import NOW, WEEK, Office, counted, ended, message_id, once, open_office, serving
+from tests.scripted_smtp import Received, Script, ScriptedServer, Wait
+
+USERS = [f"user{n:02}" for n in range(40)]
+EVERYBODY = {f"{user}@people.example" for user in USERS}
+CONNECTIONS = 4
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    with open_office(tmp_path, connections=CONNECTIONS, batch=15) as office:
+        office.enrol(*USERS)
+        yield office
+
+
+def send(office: Office, server: ScriptedServer, *more: str) -> subprocess.Popen[str]:
+    """``digest send`` of the week, as a process."""
+    words = ("send", "--week", WEEK, *more)
+    return office.start(*words, port=server.port, connections=CONNECTIONS, batch=15)
+
+
+def finish(office: Office, server: ScriptedServer) -> workers.Report:
+    """The next send, in this process: it takes back what the dead one had."""
+    office.recover()
+    office.settings = office.mailing_to(server)
+    office.resettle()
+    return workers.send(office.shop, Scope((WEEK,), wanted=(WEEK,)), lambda: NOW)
+
+
+def assert_each_mail_once(server: ScriptedServer) -> None:
+    assert Counter(server.accepted) == dict.fromkeys(EVERYBODY, 1)
+
+
+@pytest.mark.parametrize("verb", ["RCPT", ".", "MAIL"])
+def test_after_a_kill_everybody_gets_the_mail_and_at_most_one_copy_per_connection(
+    office: Office, verb: str
+) -> None:
+    """Killed before a mark, with bodies on their way, and between an answer and its record."""
+    running: list[subprocess.Popen[str]] = []
+    kill = once(lambda: running[0].kill(), at=17)
+    with serving({verb: kill}) as server:
+        running.append(send(office, server))
+        assert ended(running[0]).code == -signal.SIGKILL
+        left = counted(office.states())
+        assert 0 <= left.get("sending", 0) <= CONNECTIONS
+        assert left["pending"] + left["claimed"] > 0
+        report = finish(office, server)
+        assert report.stopped is None
+        assert counted(office.states()) == {"sent": 40}
+        assert set(server.accepted) == EVERYBODY
+        repeats = len(server.accepted) - len(EVERYBODY)
+        assert repeats <= left.get("sending", 0)
+        copies: dict[str, list[Received]] = defaultdict(list)
+        for message in server.received:
+            copies[message.rcpt_to].append(message)
+        for same in copies.values():
+            assert len({message_id(message.body) for message in same}) == 1
+            assert len({message.body for message in same}) == 1
+        assert {run.outcome for run in office.all(Run)} == {"died", "done"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_send_drains_says_so_and_leaves_no_doubt(
+    office: Office, number: signal.Signals
+) -> None:
+    running: list[subprocess.Popen[str]] = []
+    stop = once(lambda: running[0].send_signal(number), at=9)
+    with serving({"DATA": stop}) as server:
+        running.append(send(office, server))
+        end = ended(running[0])
+        assert end.code == 130
+        assert "still pending" in end.err
+        assert "Traceback" not in end.err
+        states = counted(office.states())
+        assert set(states) == {"sent", "pending"}
+        assert 9 <= states["sent"] == len(server.accepted) < 40
+        finish(office, server)
+        assert_each_mail_once(server)
+
+
+def test_two_sends_at_once_mail_everybody_once(office: Office) -> None:
+    script: Script = {".": lambda _: Wait(0.01, "250 2.0.0 queued")}
+    with serving(script) as server:
+        both = [send(office, server), send(office, server)]
+        assert [ended(process).code for process in both] == [0, 0]
+        assert_each_mail_once(server)
+    assert counted(office.states()) == {"sent": 40}
+
+
+def test_workers_share_the_mails_and_the_report_adds_them_up(office: Office) -> None:
+    with serving({".": lambda _: Wait(0.01, "250 2.0.0 queued")}) as server:
+        end = ended(send(office, server, "--workers", "2", "--limit", "31"))
+        assert (end.code, end.err) == (0, "")
+        assert "31 sent" in end.out
+        assert len(set(server.accepted)) == len(server.accepted) == 31
+    assert [run.outcome for run in office.all(Run)] == ["done", "done"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_workers_drain_when_their_parent_is_told_to_stop(
+    office: Office, number: signal.Signals
+) -> None:
+    """Also by SIGINT to the parent alone: only a terminal sends it to all."""
+    running: list[subprocess.Popen[str]] = []
+    stop = once(lambda: running[0].send_signal(number), at=9)
+    with serving({"DATA": stop}) as server:
+        running.append(send(office, server, "--workers", "2"))
+        end = ended(running[0])
+        assert end.code == 130
+        assert "Traceback" not in end.err
+        states = counted(office.states())
+        assert set(states) == {"sent", "pending"}
+        assert states["sent"] == len(server.accepted) < 40
+
+
+def test_an_error_in_a_worker_is_told_in_words(office: Office) -> None:
+    """Here the database refuses every mark."""
+    office.sql(
+        "CREATE TRIGGER disk BEFORE UPDATE ON deliveries WHEN NEW.state = 'sending'"
+        " BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END"
+    )
+    with serving() as server:
+        end = ended(send(office, server, "--workers", "2"))
+    assert end.code == 1
+    assert "disk is full" in end.err
+    assert "make room" in end.err
+    assert "Traceback" not in end.err
+    assert server.received == []
+    assert counted(office.states()) == {"pending": 40}
+
+
+def test_a_worker_that_is_killed_does_not_stop_the_other(office: Office) -> None:
+    victims: list[int] = []
+
+    def kill_one() -> None:
+        (run, *_) = office.all(Run)
+        victims.append(run.pid)
+        os.kill(run.pid, signal.SIGKILL)
+
+    with serving({".": once(kill_one, at=5)}) as server:
+        end = ended(send(office, server, "--workers", "2"))
+        assert end.code == 1
+        assert "a worker process died" in end.err
+        finish(office, server)
+        assert set(server.accepted) == EVERYBODY
+        assert len(server.accepted) <= len(EVERYBODY) + CONNECTIONS
+
+
+@pytest.mark.parametrize(
+    ("limit", "number", "shares"), [(5, 2, [3, 2]), (1, 4, [1]), (4, 4, [1] * 4)]
+)
+def test_a_limit_is_shared_out_exactly(limit: int, number: int, shares: list[int]) -> None:
+    assert workers._shares(limit, number) == shares
+
+
+def test_a_run_lets_go_of_the_signals_when_it_ends() -> None:
+    async def main(stop: asyncio.Event) -> bool:
+        return stop.is_set()
+
+    assert workers.until_stopped(main) == (False, False)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
