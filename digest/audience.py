@@ -88,20 +88,29 @@ def authors(session: Session, ids: Sequence[str]) -> dict[str, Author]:
     }
 
 
-def activity(*, quiet: bool, quiet_before: bool, policy: str) -> Gate:
+def activity(*, quiet: bool, quiet_before: bool, policy: str, unread: bool = False) -> Gate:
     """The gate after the week was looked at: is there something to say?
 
     ``policy`` "once": a quiet week is mailed only after one that was not, so nobody is reminded
-    week by week that nothing happened.
+    week by week that nothing happened. A week of which nothing is known is not called quiet.
     """
-    passed = not quiet or policy == "always" or (policy == "once" and not quiet_before)
     if not quiet:
-        fact = "something happened this week"
-    elif passed:
+        return Gate("something to say", passed=True, fact="something happened this week")
+    if unread:
+        fact = "the counters were not read this week: nothing is known of it"
+        return Gate("something to say", passed=False, fact=fact, reason="no-data")
+    passed = policy == "always" or (policy == "once" and not quiet_before)
+    if passed:
         fact = "a quiet week, and the friendly text is due"
     else:
         fact = "a quiet week like the one before" if policy == "once" else "a quiet week"
     return Gate("something to say", passed, fact, reason="quiet")
+
+
+def broken(section: str, error: Exception) -> Gate:
+    """The gate of a user whose facts a section cannot make sense of; the others go on."""
+    fact = f"the section {section} failed: {error!r}"
+    return Gate("can be composed", passed=False, fact=fact, state=State.FAILED, reason="section")
 
 
 def gates(author: Author) -> list[Gate]:
@@ -136,7 +145,7 @@ def gates(author: Author) -> list[Gate]:
         Gate(
             "one mailbox",
             not author.double,
-            "another user has the same address and gets the mail"
+            "another user with the same address comes first"
             if author.double
             else "no other user has this address",
             reason="duplicate-address",

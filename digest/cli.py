@@ -50,8 +50,10 @@ def main() -> None:
         app()  # ends in SystemExit, also where the words on the command line are wrong
     except DigestError as error:
         console.print_error(error)
-    except OSError as error:  # of the folder for locks and kept mails, most likely
-        console.print_error(UsageError(str(error), hint="VAR must be writable for this user"))
+    except OSError as error:  # a full disk, or a folder that is not ours
+        console.print_error(
+            UsageError(str(error), hint="make room, or make it writable for this user")
+        )
     sys.exit(2)
 
 
@@ -160,7 +162,7 @@ def send(
         elif not _users(database):
             console.out.print("There is nobody to write to: first digest import, or digest demo")
         else:
-            console.print_nothing(look.status(database, period))
+            console.print_nothing(look.standing(database, period, _now()), period)
     return 130 if report.interrupted else 1 if report.incomplete else 0
 
 
@@ -327,7 +329,7 @@ def _prepare(
         subscriptions.enrol(session, settings, now)
         lease = timedelta(seconds=settings.lease_seconds)
         recovered = ledger.recover(session, settings.locks, now, lease, settings.on_unknown)
-        wanted = (period,) if period else run.last_weeks(session, now)
+        wanted = tuple(sorted(set(run.weeks(session, now, period).values())))
         if retry_failed:
             ledger.reopen(session, State.FAILED, now, Scope(wanted, users))
         planned = run.plan_week(session, now, period=period, users=users, limit=limit)

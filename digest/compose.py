@@ -80,40 +80,61 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """A user's snapshot, and what the quiet gate asks: was the week before quiet too?"""
+    """A user's snapshot, and what the last gate asks.
+
+    ``quiet_before``: the week before was quiet too. ``unread``: what is known of the author comes
+    from counters, and none was read this week, so that nothing is known of it.
+    """
 
     snapshot: Snapshot
     quiet_before: bool
+    unread: bool
     stored: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A user whose facts a section cannot make sense of."""
+
+    section: str
+    error: Exception
 
 
 def compose(
     batch: Batch, authors: Mapping[str, Author], loaded: Loaded, sections: Sequence[Section]
-) -> dict[str, Composed]:
+) -> dict[str, Composed | Broken]:
     """The snapshots of the batch's users: as stored where a mail was made from them, else new."""
-    composed = {}
+    composed: dict[str, Composed | Broken] = {}
     for user in batch.users:
         week = loaded.weeks.get(user, AuthorWeek())
         past = loaded.histories.get(user, History())
         snapshot = loaded.frozen.get(user)
         if snapshot is None:
             told = _told(user, batch, loaded, sections, quiet=week.quiet)
+            if isinstance(told, Broken):
+                composed[user] = told
+                continue
             snapshot = _snapshot(batch, authors[user], week, past, told)
         quiet_before = _was_quiet(past, str(batch.period.shift(-1)))
-        composed[user] = Composed(snapshot, quiet_before, stored=user in loaded.frozen)
+        composed[user] = Composed(
+            snapshot, quiet_before, _is_unread(week, past), stored=user in loaded.frozen
+        )
     return composed
 
 
 def _told(
     user: str, batch: Batch, loaded: Loaded, sections: Sequence[Section], *, quiet: bool
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, dict[str, Any]] | Broken:
     """What each section has to say to one user, in the order of the mail."""
     told = {}
     for section in sections:
         facts = loaded.facts[section.name].get(user)
         if facts is None or (quiet and section.name in QUIET_WITHOUT):
             continue
-        data = section.build(facts, batch)
+        try:
+            data = section.build(facts, batch)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other users get their mail
+            return Broken(section.name, error)
         if data is not None:
             told[section.name] = data
     return told
@@ -126,7 +147,8 @@ def _snapshot(
     past: History,
     told: dict[str, dict[str, Any]],
 ) -> Snapshot:
-    totals = history.totals(str(batch.period), week.views, week.reach, week.reactions, past.since)
+    acts = week.reactions if week.reactions or week.acts_read else None
+    totals = history.totals(str(batch.period), week.views, week.reach, acts, past.since)
     return Snapshot(
         user=author.id,
         name=author.name,
@@ -140,6 +162,13 @@ def _snapshot(
         reactions=totals.reactions,
         sections=told,
     )
+
+
+def _is_unread(week: AuthorWeek, past: History) -> bool:
+    since = past.since
+    if week.known or week.read or since is None:
+        return False
+    return since.counters is not None and since.views is None and since.reactions is None
 
 
 def _was_quiet(past: History, period: str) -> bool:

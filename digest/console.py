@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -115,9 +114,11 @@ def print_report(report: Report, seconds: float, where: str, *, dry: bool = Fals
     for line in describe(report.states):
         out.print(line)
     if report.total and not dry:
-        out.print(f"in {seconds:.1f} s ({report.total / max(seconds, 1e-9):,.0f} a second)")
-    if any(state == State.SENT for state, _ in report.states):
-        out.print(where, soft_wrap=True)
+        sent = report.states[State.SENT, ""]
+        rate = f" ({sent / max(seconds, 1e-9):,.0f} mails a second)" if sent else ""
+        out.print(f"in {seconds:.1f} s{rate}")
+        if sent:
+            out.print(where, soft_wrap=True)
     if report.interrupted:
         err.print("Interrupted: what was not sent is still pending; the next send goes on.")
     if report.stopped is not None:
@@ -128,15 +129,10 @@ def print_report(report: Report, seconds: float, where: str, *, dry: bool = Fals
             break
 
 
-def print_nothing(status: Mapping[str, Any]) -> None:
+def print_nothing(standing: Mapping[tuple[str, str], int], week: str | None) -> None:
     """Why a send had nothing to do."""
-    parts: Counter[str] = Counter(status["states"])
-    for reason, count in status["reasons"].items():
-        state, _, why = reason.partition(":")
-        parts[state] -= count
-        parts[f"{state} ({why})"] = count
-    said = ", ".join(f"{count:,} {what}" for what, count in parts.items() if count)
-    out.print(f"Nothing to send: of week {status['week']} there are {said}.", soft_wrap=True)
+    said = ", ".join(describe(standing)) or "nobody was planned"
+    out.print(f"Nothing to send: of {week or 'the last full week'} {said}.", soft_wrap=True)
     out.print("A mail goes once per user and week; the next sends: digest schedule")
 
 

@@ -30,7 +30,7 @@ from digest.errors import ConfigError, DatabaseError
 from digest.models import UtcDateTime
 
 BUSY_TIMEOUT_SECONDS = 10
-PAGE_CACHE_KIB = 32 * 1024
+PAGE_CACHE_KIB = 8 * 1024
 
 _HINTS = (
     ("locked", "another program is writing to it for long; stop it or try again"),

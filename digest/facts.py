@@ -70,7 +70,11 @@ class Batch:
 
 @dataclass(slots=True)
 class PostWeek:
-    """One post's figures within the window."""
+    """One post's figures within the window.
+
+    ``people`` are the first who reacted in public, repliers only if anybody ``replied``;
+    ``reactors`` is how many there are of that kind.
+    """
 
     id: str
     views: int | None = None
@@ -91,7 +95,8 @@ class PostWeek:
 class AuthorWeek:
     """One author's week: totals over all posts, and the best posts with their words.
 
-    ``first_read``: a counter was read for the first time, which is a total and not a week's figure.
+    ``read``: counters were read, ``acts_read`` those of reactions. ``first_read``: one for the
+    first time, which is a total and not a week's figure.
     """
 
     views: int | None = None
@@ -102,6 +107,8 @@ class AuthorWeek:
     reactions: int = 0
     reactors: int | None = None
     active: int = 0
+    read: bool = False
+    acts_read: bool = False
     first_read: bool = False
     top: list[PostWeek] = field(default_factory=list)
 
@@ -128,10 +135,10 @@ def author_weeks(session: Session, batch: Batch) -> dict[str, AuthorWeek]:
     found: dict[str, dict[str, PostWeek]] = defaultdict(dict)
     _add_views(session, batch, found)
     _add_reactions(session, batch, found)
-    counted, first_read = _add_counters(session, batch, found)
+    counted, readings = _add_counters(session, batch, found)
     weeks = {author: _sum(mine.values()) for author, mine in found.items()}
-    for author in first_read:
-        weeks.setdefault(author, AuthorWeek()).first_read = True
+    for author, kind in readings:
+        setattr(weeks.setdefault(author, AuthorWeek()), kind, True)
     _add_days(session, batch, weeks, counted)
     _add_audience(session, batch, weeks)
     top = {post.id: post for week in weeks.values() for post in week.top}
@@ -206,23 +213,26 @@ _Days = dict[str, dict[str, dict[int, int]]]
 
 def _add_counters(
     session: Session, batch: Batch, found: dict[str, dict[str, PostWeek]]
-) -> tuple[_Days, set[str]]:
+) -> tuple[_Days, set[tuple[str, str]]]:
     """Gains of counters, for posts without events of that kind in this week.
 
-    Returns the gained views by author, post and day, and the authors with a first reading.
+    Returns the gained views by author, post and day, and which kinds of readings authors had.
     """
     logged = {(id_, "views") for mine in found.values() for id_, post in mine.items() if post.views}
     logged |= {(id_, "acts") for mine in found.values() for id_, p in mine.items() if p.reactions}
     counted: _Days = defaultdict(lambda: defaultdict(dict))
-    first_read = set()
+    readings = set()
     day = slot(counters.c.at, batch.days).label("day")
     gains = (counters.c.likes_gain, counters.c.reposts_gain, counters.c.replies_gain)
     columns = [func.sum(gain) for gain in (counters.c.views_gain, *gains)]
     for author, id_, n, seen, likes, reposts, replies in session.execute(
         within(counters, batch.users, batch.window, posts.c.id, day, *columns).group_by(*_KEY, day)
     ):
-        if seen is likes is reposts is replies is None:
-            first_read.add(author)
+        readings.add((author, "read"))
+        if not (likes is reposts is replies is None):
+            readings.add((author, "acts_read"))
+        elif seen is None:
+            readings.add((author, "first_read"))
         if seen is not None and (id_, "views") not in logged:
             post = _post(found[author], id_)
             post.views = post.anonymous = (post.views or 0) + seen
@@ -231,7 +241,7 @@ def _add_counters(
             post = _post(found[author], id_)
             post.reactions += (likes or 0) + (reposts or 0) + (replies or 0)
             post.replies += replies or 0
-    return counted, first_read
+    return counted, readings
 
 
 def _sum(mine: Collection[PostWeek]) -> AuthorWeek:
@@ -363,6 +373,7 @@ def _add_people(session: Session, batch: Batch, top: dict[str, PostWeek]) -> Non
             )
             .label("place"),
             func.count().over(partition_by=reactions.c.post_id).label("reactors"),
+            func.sum(replied).over(partition_by=reactions.c.post_id).label("repliers"),
         )
         .join_from(reactions, posts, posts.c.id == reactions.c.post_id)
         .join(users, users.c.id == reactions.c.actor_id)
@@ -379,8 +390,8 @@ def _add_people(session: Session, batch: Batch, top: dict[str, PostWeek]) -> Non
         select(acts).where(acts.c.place <= NAMED).order_by(acts.c.post_id, acts.c.place)
     ):
         post = top[row.post_id]
-        post.reactors = row.reactors
         if not post.people:
             post.replied = bool(row.replied)
+            post.reactors = row.repliers if post.replied else row.reactors
         if bool(row.replied) == post.replied:
             post.people.append(row.name)

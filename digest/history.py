@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Table, case, func, select
+from sqlalchemy import Table, case, func, literal, select
 from sqlmodel import Session
 
 from digest import window
@@ -127,7 +127,7 @@ def totals(
     Of a week in which a counter was not read nothing is known.
     """
     seen = seen if seen is not None or not (since and since.views) else 0
-    acts = acts or (0 if since and since.reactions else None)
+    acts = acts if acts is not None or not (since and since.reactions) else 0
     return Week(period, seen, 0 if seen == 0 else reach, acts)
 
 
@@ -186,9 +186,10 @@ def _from_facts(
 
 
 _Totals = dict[tuple[str, int], int]
-_ACTS = sum(
-    (func.coalesce(c, 0) for c in (counters.c.reposts_gain, counters.c.replies_gain)),
-    start=func.coalesce(counters.c.likes_gain, 0),
+_KINDS = (counters.c.likes_gain, counters.c.reposts_gain, counters.c.replies_gain)
+# Null only where all are: what is not known of one kind takes nothing from the others.
+_ACTS = case(
+    (func.coalesce(*_KINDS).is_not(None), sum((func.coalesce(c, 0) for c in _KINDS), literal(0)))
 )
 
 
@@ -249,7 +250,7 @@ class _Past:
         logged = self._logged(facts, sorted({author for author, *_ in gains}))
         total: _Totals = defaultdict(int)
         for author, post, number, gained in gains:
-            if (post, number) not in logged and (gained or facts is views):
+            if (post, number) not in logged:
                 total[author, number] += gained
         return total
 

@@ -22,7 +22,19 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import Select, and_, bindparam, func, literal, or_, select, text, true, update
+from sqlalchemy import (
+    Select,
+    and_,
+    bindparam,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+    true,
+    tuple_,
+    update,
+)
 from sqlmodel import Session
 
 from digest.database import Database, execute_many, insert
@@ -436,14 +448,24 @@ def is_ready(session: Session, now: datetime) -> bool:
     return session.scalar(select(_deliveries.c.id).where(_ready(now, Scope())).limit(1)) is not None
 
 
-def counts(session: Session, periods: Sequence[str]) -> dict[tuple[str, str], int]:
-    """How many deliveries of these periods are in each (state, reason)."""
+def counts(session: Session, condition: Any) -> dict[tuple[str, str], int]:
+    """How many of the deliveries that meet ``condition`` are in each (state, reason)."""
     rows = session.execute(
         select(_deliveries.c.state, _deliveries.c.reason, func.count())
-        .where(_deliveries.c.period.in_(periods))
+        .where(condition)
         .group_by(_deliveries.c.state, _deliveries.c.reason)
     )
     return {(state, reason): count for state, reason, count in rows}
+
+
+def of_period(period: str) -> Any:
+    """The deliveries of one period, as a condition."""
+    return _deliveries.c.period == period
+
+
+def of_weeks(weeks: Mapping[str, str]) -> Any:
+    """The deliveries of each zone's own period, as a condition."""
+    return tuple_(_deliveries.c.timezone, _deliveries.c.period).in_(list(weeks.items()))
 
 
 def find(session: Session, user: str, period: str) -> Any | None:

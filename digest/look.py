@@ -18,7 +18,7 @@ from digest.database import Database
 from digest.errors import UsageError
 from digest.mail import Mail
 from digest.models import Delivery, State, Subscription, table
-from digest.run import Decision, Report, Workshop, decide, require_known, zones
+from digest.run import Decision, Report, Workshop, decide, is_over, not_over, require_known, weeks
 from digest.window import Period
 
 _deliveries, _subscriptions = table(Delivery), table(Subscription)
@@ -54,8 +54,7 @@ def rehearse(
     report = Report()
     with shop.database.reading() as session:
         require_known(session, users)
-        for timezone in zones(session):
-            name = period or str(window.last_full_week(now, window.zone(timezone)))
+        for timezone, name in weeks(session, now, period).items():
             for chosen in _unsent(session, timezone, name, users, shop.settings.batch):
                 left = None if limit is None else limit - report.total
                 decided = decide(session, shop, name, timezone, chosen[:left])
@@ -72,7 +71,7 @@ def status(database: Database, period: str | None) -> dict[str, Any]:
     with database.reading() as session:
         name = period or ledger.latest_period(session)
         audience = session.scalar(select(func.count()).select_from(_subscriptions)) or 0
-        found = ledger.counts(session, [name])
+        found = ledger.counts(session, ledger.of_period(name))
     states: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     for (state, reason), count in found.items():
@@ -87,6 +86,13 @@ def status(database: Database, period: str | None) -> dict[str, Any]:
         "states": dict(sorted(states.items())),
         "reasons": dict(sorted(reasons.items())),
     }
+
+
+def standing(database: Database, period: str | None, now: datetime) -> Counter[tuple[str, str]]:
+    """How the deliveries that a send would look at stand: each user's own week, by state."""
+    with database.reading() as session:
+        condition = ledger.of_weeks(weeks(session, now, period))
+        return Counter(ledger.counts(session, condition))
 
 
 def explain(shop: Workshop, user: str, period: str | None, now: datetime) -> dict[str, Any]:
@@ -151,6 +157,8 @@ def _decision(shop: Workshop, user: str, period: str | None, now: datetime) -> t
         zone = select(_subscriptions.c.timezone).where(_subscriptions.c.user_id == user)
         timezone = session.scalar(zone) or shop.settings.timezone
         name = str(Period.parse(period) if period else _last(now, timezone))
+        if not is_over(name, timezone, now):
+            raise not_over(name)
         return name, decide(session, shop, name, timezone, [user]).decisions[user]
 
 

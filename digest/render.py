@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from markupsafe import escape
+
 from digest.colour import palette
 from digest.compose import Snapshot
 from digest.folders import template_folders
 from digest.templating import Templates, run
-from digest.text import http_url, shorten
+from digest.text import URL_LIMIT, http_url, shorten
 from digest.window import Period
 from digest.wording import (
     LANGUAGE,
@@ -173,12 +175,16 @@ def _cleaned(value: Any, key: str = "") -> Any:
 
 
 def _address(text: str) -> str:
-    """A web address in ASCII, which every mail program recognises (RFC 3987, 3.1); or ""."""
+    """A web address in ASCII, which every mail program recognises (RFC 3987, 3.1); or "".
+
+    One that grows too long when it is written as HTML is left out: nine of them stand in a mail,
+    which must stay below the size at which webmail cuts.
+    """
     url = http_url(text)
-    if url.isascii():
-        return url
-    scheme, host, path = re.split("(?<=://)([^/?#]+)", url, maxsplit=1)
-    return scheme + host + quote(path, safe=_RESERVED)
+    if not url.isascii():
+        scheme, host, path = re.split("(?<=://)([^/?#]+)", url, maxsplit=1)
+        url = scheme + host + quote(path, safe=_RESERVED)
+    return url if len(escape(url)) <= URL_LIMIT else ""
 
 
 def _said(text: str) -> str:

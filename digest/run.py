@@ -8,6 +8,7 @@ Whoever only looks is in :mod:`digest.look`.
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
@@ -21,7 +22,7 @@ from sqlmodel import Session
 
 from digest import audience, ledger, snapshots, subscriptions, window
 from digest.audience import Author, Gate
-from digest.compose import Composed, Snapshot, compose
+from digest.compose import Broken, Composed, Snapshot, compose
 from digest.config import Settings
 from digest.database import Database
 from digest.errors import (
@@ -43,6 +44,7 @@ from digest.smtp import Outcome as Reply
 from digest.smtp.replies import Meaning
 from digest.window import Period
 
+log = logging.getLogger(__name__)
 _users, _subscriptions = table(User), table(Subscription)
 CATCH_UP_SKIP = timedelta(hours=1)
 """With ``catch_up = "skip"`` a digest this late is skipped; less is the scheduler's own delay."""
@@ -101,9 +103,8 @@ def plan_week(
     """Open the deliveries of ``period``, or of each user's last full week; returns how many."""
     require_known(session, users)
     planned = 0
-    for timezone in zones(session):
+    for timezone, name in weeks(session, now, period).items():
         left = None if limit is None else limit - planned
-        name = period or str(window.last_full_week(now, window.zone(timezone)))
         planned += ledger.plan_zone(session, name, timezone, now, users=users, limit=left)
     return planned
 
@@ -127,15 +128,28 @@ def plan_due(session: Session, settings: Settings, now: datetime, most: int = 10
     return len(due)
 
 
-def zones(session: Session) -> list[str]:
-    """The zones in which anybody subscribed lives."""
-    return sorted(session.scalars(select(_subscriptions.c.timezone).distinct()))
+def weeks(session: Session, now: datetime, period: str | None = None) -> dict[str, str]:
+    """The period to send in each zone: ``period`` where it is over, or the last full week.
+
+    A week that is over nowhere is a :class:`UsageError`: half a week would be a wrong number.
+    """
+    names = sorted(session.scalars(select(_subscriptions.c.timezone).distinct()))
+    if period is None:
+        return {n: str(window.last_full_week(now, window.zone(n))) for n in names}
+    over = {n: period for n in names if is_over(period, n, now)}
+    if names and not over:
+        raise not_over(period)
+    return over
 
 
-def last_weeks(session: Session, now: datetime) -> tuple[str, ...]:
-    """The last full week, seen from each of these zones: one period, or two around a weekend."""
-    found = {window.last_full_week(now, window.zone(timezone)) for timezone in zones(session)}
-    return tuple(str(period) for period in sorted(found))
+def is_over(period: str, timezone: str, now: datetime) -> bool:
+    """Whether the week has ended for people who live in ``timezone``."""
+    return window.week(Period.parse(period), window.zone(timezone)).end <= now
+
+
+def not_over(period: str) -> UsageError:
+    """The error for a week that has not ended."""
+    return UsageError(f"the week {period} is not over yet", hint="a digest is of a full week")
 
 
 def require_known(session: Session, users: Sequence[str]) -> None:
@@ -183,11 +197,17 @@ def decide(
     welcome = [user for user, passed in gates.items() if all(gate.passed for gate in passed)]
     batch = Batch(Period.parse(period), window.zone(timezone), tuple(welcome), shop.site)
     loaded = snapshots.load(session, batch, shop.sections)
-    composed = compose(batch, known, loaded, shop.sections)
-    for user, one in composed.items():
+    composed: dict[str, Composed] = {}
+    for user, one in compose(batch, known, loaded, shop.sections).items():
+        if isinstance(one, Broken):
+            log.error("section %s failed for user %s", one.section, user, exc_info=one.error)
+            gates[user].append(audience.broken(one.section, one.error))
+            continue
+        composed[user] = one
         gates[user].append(
             audience.activity(
                 quiet=one.snapshot.quiet,
+                unread=one.unread,
                 quiet_before=one.quiet_before,
                 policy=shop.settings.quiet_weeks,
             )

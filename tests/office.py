@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import uvloop
@@ -37,12 +38,29 @@ NOW = MONDAY + timedelta(weeks=1, hours=9)
 """A Monday morning, after the week of the tests."""
 SECRET = "a key for tests only, and long enough for them"
 LEASE = timedelta(minutes=15)
+ANY = Scope()
+THIS_WEEK = Scope(wanted=(WEEK,))
+
+
+def now() -> datetime:
+    """The real clock, which other processes go by."""
+    return datetime.now(UTC)
 
 
 @cache
 def mailer() -> Mailer:
     """Templates are loaded once for all tests; they do not depend on the test's folder."""
     return Mailer(Settings(secret_key=SecretStr(SECRET)), sections())
+
+
+@cache
+def empty_database() -> bytes:
+    """A file with all tables, made once for all tests."""
+    with TemporaryDirectory() as folder:
+        database = Database(f"sqlite:///{folder}/empty.db")
+        database.migrate()
+        database.close()
+        return Path(folder, "empty.db").read_bytes()
 
 
 class Office:
@@ -56,13 +74,19 @@ class Office:
             secret_key=SecretStr(SECRET),
             **settings,
         )
+        (folder / "digest.db").write_bytes(empty_database())
         self.database = Database(self.settings.database_url)
-        self.database.migrate()
         self.shop = Workshop(self.database, self.settings, sections(), mailer())
         self.server = ScriptedServer()
 
-    def enrol(self, *users: str, timezone: str | None = "UTC", now: datetime = NOW) -> None:
-        """Users with one post each, which three people saw in the week of the tests."""
+    def enrol(
+        self,
+        *users: str,
+        timezone: str | None = "UTC",
+        now: datetime = NOW,
+        monday: datetime = MONDAY,
+    ) -> None:
+        """Users with one post each, which three people saw in the week of ``monday``."""
         people = [
             {
                 "id": user,
@@ -74,13 +98,13 @@ class Office:
             for user in users
         ]
         written = [
-            {"id": f"p-{user}", "author_id": user, "published_at": MONDAY, "title": f"By {user}"}
+            {"id": f"p-{user}", "author_id": user, "published_at": monday, "title": f"By {user}"}
             for user in users
         ]
         seen = [
             {
                 "post_id": f"p-{user}",
-                "at": MONDAY + timedelta(days=2, seconds=n),
+                "at": monday + timedelta(days=2, seconds=n),
                 "viewer_id": f"{n}",
             }
             for user in users
@@ -133,7 +157,7 @@ class Office:
         script: Script | None = None,
         *,
         now: datetime = NOW,
-        scope: Scope = Scope(wanted=(WEEK,)),
+        scope: Scope = THIS_WEEK,
         **options: Any,
     ) -> tuple[Report, ScriptedServer]:
         """One run in this process through a scripted server: what it did, and what arrived.
@@ -168,6 +192,7 @@ class Office:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
 
 
@@ -226,6 +251,12 @@ def serving(script: Script | None = None) -> Iterator[ScriptedServer]:
         loop.call_soon_threadsafe(done.set)
         thread.join()
         loop.close()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Look every few milliseconds whether it has come true."""
+    while not condition():  # noqa: ASYNC110 - it is true of a database, which tells nobody
+        await asyncio.sleep(0.01)
 
 
 def message_id(body: bytes) -> str:

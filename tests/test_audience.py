@@ -125,5 +125,6 @@ def test_a_quiet_week_is_mailed_as_the_policy_says(
     policy: str, quiet: bool, before: bool, passed: bool
 ) -> None:
     gate = audience.activity(quiet=quiet, quiet_before=before, policy=policy)
-    assert (gate.passed, gate.reason) == (passed, "quiet")
+    assert gate.passed == passed
+    assert passed or gate.reason == "quiet"
     assert gate.fact

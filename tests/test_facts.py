@@ -138,10 +138,24 @@ def test_a_first_reading_is_a_baseline_and_no_zero(database: Database) -> None:
     assert (found.views, found.first_read, found.quiet) == (None, True, False)
 
 
+def test_counted_weeks_without_a_reaction_are_known_to_have_had_none(database: Database) -> None:
+    at = [START - timedelta(weeks=n, hours=-9) for n in (4, 3, 2, 1)]
+    gains = zip(at, (None, 0, 10, 0), strict=True)
+    read: list[dict[str, object]] = [
+        {"post_id": "p", "at": when, "likes": 50, "likes_gain": gain} for when, gain in gains
+    ]
+    fill(database, posts=[a_post("p")], counters=read)
+    with database.reading() as session:
+        past = histories(session, Batch(WEEK, TZ, AUTHORS))["alice"]
+    assert [week.reactions for week in past.weeks] == [None, 0, 10, 0]
+
+
 def test_of_a_week_without_a_reading_nothing_is_known(database: Database) -> None:
     at = [START - timedelta(weeks=n, hours=-9) for n in (4, 3, 1)]
     gains = zip(at, (None, 10, 0), strict=True)
-    read = [{"post_id": "p", "at": when, "views": 500, "views_gain": g} for when, g in gains]
+    read: list[dict[str, object]] = [
+        {"post_id": "p", "at": when, "views": 500, "views_gain": g} for when, g in gains
+    ]
     fill(database, posts=[a_post("p")], counters=read)
     with database.reading() as session:
         past = histories(session, Batch(WEEK, TZ, AUTHORS))["alice"]
@@ -185,7 +199,8 @@ def test_repliers_are_named_first_and_viewers_never(database: Database) -> None:
         reactions=[a_reaction("p", 1, "bob"), a_reaction("p", 2, "carol", "reply")],
     )
     post = weeks(database)["alice"].top[0]
-    assert (post.people, post.replied, post.reactors) == (["Carol"], True, 2)
+    assert (post.people, post.replied, post.reactors) == (["Carol"], True, 1)
+    assert post.reactions == 2
 
 
 @pytest.mark.parametrize(

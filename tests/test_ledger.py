@@ -20,7 +20,7 @@ from digest import ledger, subscriptions
 from digest.errors import UsageError
 from digest.ledger import Claim, Outcome, Recovered, Scope
 from digest.models import TRANSITIONS, Run, State
-from tests.office import LEASE, NOW, WEEK, Office, counted, ended, open_office
+from tests.office import ANY, LEASE, NOW, WEEK, Office, counted, ended, open_office
 
 INSTANT = "2026-11-16 09:00:00.000000"
 LONG_AGO = "2026-11-15 09:00:00.000000"
@@ -52,7 +52,7 @@ def mark(office: Office, owner: str, *claims: Claim) -> set[int]:
         return ledger.mark(session, owner, [(claim, f"<{claim.id}>") for claim in claims], NOW)
 
 
-def reopen(office: Office, state: State, scope: Scope = Scope()) -> int:
+def reopen(office: Office, state: State, scope: Scope = ANY) -> int:
     assert state is State.FAILED or state is State.UNKNOWN
     with office.database.writing() as session:
         return ledger.reopen(session, state, NOW, scope)
@@ -181,6 +181,18 @@ def test_a_claim_that_was_taken_back_can_be_neither_marked_nor_settled_by_its_ol
         assert counted(office.states()) == {"sending": 3}
         settle(office, other, *(Outcome(claim, State.SENT, tried=1) for claim in new))
     assert counted(office.states()) == {"sent": 3}
+
+
+def test_a_claim_that_a_run_gave_back_and_took_again_is_another_claim(
+    office: Office, owner: str
+) -> None:
+    old, *_ = office.claim(owner, size=1)
+    settle(office, owner, Outcome(old, State.PENDING))
+    new, *_ = office.claim(owner, size=1)
+    assert (new.id, new.fence) == (old.id, old.fence + 1)
+    assert mark(office, owner, old) == set()
+    assert office.rows()["ann"].state == "claimed"
+    assert mark(office, owner, new) == {new.id}
 
 
 def test_a_run_that_was_declared_dead_can_claim_nothing_more(office: Office, owner: str) -> None:
@@ -433,7 +445,7 @@ def test_an_empty_ledger_is_looked_at_without_trouble(tmp_path: Path) -> None:
         assert office.recover() == Recovered()
         with office.database.writing() as session:
             assert not ledger.is_ready(session, NOW)
-            assert ledger.counts(session, [WEEK]) == {}
+            assert ledger.counts(session, ledger.of_period(WEEK)) == {}
             assert ledger.find(session, "ann", WEEK) is None
             assert ledger.mark(session, "nobody", [], NOW) == set()
             ledger.settle(session, "nobody", [], NOW)
@@ -444,7 +456,10 @@ def test_an_empty_ledger_is_looked_at_without_trouble(tmp_path: Path) -> None:
 def test_counts_are_per_state_and_reason(office: Office) -> None:
     office.sql("UPDATE deliveries SET state = 'skipped', reason = 'quiet' WHERE user_id = 'ann'")
     with office.database.reading() as session:
-        assert ledger.counts(session, [WEEK]) == {("skipped", "quiet"): 1, ("pending", ""): 2}
+        assert ledger.counts(session, ledger.of_period(WEEK)) == {
+            ("skipped", "quiet"): 1,
+            ("pending", ""): 2,
+        }
         assert ledger.latest_period(session) == WEEK
 
 

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from digest.render import Brand, Renderer
+from tests.conftest import REQUIRED
 from tests.mails import ALL, BRAND, LINKS
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -52,7 +53,8 @@ FAINT = """() => {
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if not CHROMIUM.exists():
-        pytest.skip(f"needs a browser at {CHROMIUM}")
+        assert "chromium" not in REQUIRED, f"{CHROMIUM} is missing"
+        pytest.skip(f"needs a browser at {CHROMIUM}; on Debian: apt install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]

@@ -18,7 +18,7 @@ from digest.errors import DatabaseError
 from digest.ledger import Claim, Outcome
 from digest.models import Run, State, Suppression
 from digest.recorder import HEARTBEAT, OUTCOMES_A_COMMIT, Recorder
-from tests.office import NOW, Office, counted, open_office
+from tests.office import NOW, Office, counted, open_office, until
 
 USERS = [f"user{n:03}" for n in range(150)]
 
@@ -107,8 +107,7 @@ def test_an_outcome_alone_is_committed_soon_without_anything_else_to_come(
     async def main() -> None:
         async with Recorder(office.database, owner, lambda: NOW) as recorder:
             recorder.settle(Outcome(claims[0], State.SKIPPED, "quiet"))
-            while office.states()[claims[0].user] != State.SKIPPED:
-                await asyncio.sleep(0.01)
+            await until(lambda: office.states()[claims[0].user] == State.SKIPPED)
 
     run(main())
 
@@ -149,7 +148,7 @@ def test_an_error_of_the_database_reaches_everyone_who_waits_and_whoever_comes_l
 ) -> None:
     async def main() -> None:
         recorder = Recorder(office.database, owner, lambda: NOW)
-        with pytest.raises(DatabaseError, match="locked"):
+        with pytest.raises(DatabaseError, match="locked"):  # noqa: PT012 - raised on leaving
             async with recorder:
                 with locked(office):
                     marks = [recorder.mark(claim, "<m>") for claim in claims[:5]]
@@ -191,8 +190,7 @@ def test_a_quiet_run_still_says_that_it_is_alive(
 
     async def main() -> None:
         async with Recorder(office.database, owner, clock):
-            while office.all(Run)[0].heartbeat_at == NOW:
-                await asyncio.sleep(0.01)
+            await until(lambda: office.all(Run)[0].heartbeat_at > NOW)
 
     run(main())
 

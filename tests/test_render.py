@@ -54,7 +54,7 @@ def test_the_rich_week_says_what_the_design_says(renderer: Renderer) -> None:
         "3 other posts had views too.",
         "New posts in their first 48 hours",
         "2nd of your last 10",
-        "about 7 in 100 of them reacted",
+        "2nd of your last 10 · 31 people reacted",
         "1 newer post is too young to judge",
         "You get this on Mondays because you post on Fieldnotes.",
         "Fieldnotes, 1 Example Street",
@@ -107,11 +107,11 @@ def test_every_subject_is_one_short_line_and_the_preheader_says_something_else(
 @pytest.mark.parametrize(
     ("name", "subject"),
     [
-        ("counters", "Your posts had 928 views last week"),
-        ("reactions", "Your posts got 42 reactions last week"),
+        ("counters", "Your posts had 928 views this week"),
+        ("reactions", "Your posts got 42 reactions this week"),
         ("quiet", "A quiet week on Fieldnotes"),
-        ("single", "1 person saw your posts last week"),
-        ("naughty", "1,284 people saw your posts last week"),
+        ("single", "1 person saw your posts this week"),
+        ("naughty", "1,284 people saw your posts this week"),
     ],
 )
 def test_the_subject_is_the_best_fact_of_the_week(

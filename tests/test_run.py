@@ -376,12 +376,28 @@ def test_without_a_week_each_zone_has_its_own_last_full_one(tmp_path: Path) -> N
         office.enrol("ann", timezone="Pacific/Auckland", now=sunday_night)
         office.enrol("ben", timezone="America/New_York", now=sunday_night)
         with office.database.writing() as session:
-            assert run.last_weeks(session, sunday_night) == ("2026-W45", WEEK)
+            assert run.weeks(session, sunday_night) == {
+                "America/New_York": "2026-W45",
+                "Pacific/Auckland": WEEK,
+            }
             assert run.plan_week(session, sunday_night) == 2
         assert {user: row.period for user, row in office.rows().items()} == {
             "ann": WEEK,
             "ben": "2026-W45",
         }
+
+
+def test_a_week_is_planned_only_where_it_is_over(tmp_path: Path) -> None:
+    """Half a week would be a wrong number, and the ledger would never mend it."""
+    sunday_night = NOW.replace(day=15, hour=12)
+    with open_office(tmp_path) as office:
+        office.enrol("ann", timezone="Pacific/Auckland", now=sunday_night)
+        office.enrol("ben", timezone="America/New_York", now=sunday_night)
+        with office.database.writing() as session:
+            assert run.plan_week(session, sunday_night, period=WEEK) == 1
+        assert set(office.rows()) == {"ann"}
+        with office.database.writing() as session, pytest.raises(UsageError, match="not over"):
+            run.plan_week(session, sunday_night, period="2026-W47")
 
 
 def test_planning_names_the_user_whom_nobody_knows(office: Office) -> None:

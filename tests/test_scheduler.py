@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ import pytest
 from digest import scheduler
 from digest.models import Run, State, Subscription
 from digest.run import Report
-from tests.office import NOW, WEEK, Office, counted, ended, open_office, said, serving
+from tests.office import NOW, WEEK, Office, counted, ended, open_office, said, serving, until
 from tests.scripted_smtp import Drop, Script, ScriptedServer, Wait
 
 DUE = datetime(2026, 11, 16, 8, tzinfo=UTC)
@@ -228,8 +228,8 @@ def test_two_daemons_at_once_mail_everybody_once(office: Office) -> None:
 # --- serving -------------------------------------------------------------------------------------
 
 
-def serve(office: Office, script: Script, until: Any) -> list[Report]:
-    """A daemon in this process that looks every few milliseconds, until ``until`` is true.
+def serve(office: Office, script: Script, enough: Callable[[list[Report]], object]) -> list[Report]:
+    """A daemon in this process that looks every few milliseconds, until it is ``enough``.
 
     Its clock is the real one, as its scheduler's is; everybody's hour was a minute ago.
     """
@@ -249,8 +249,7 @@ def serve(office: Office, script: Script, until: Any) -> list[Report]:
                     done=reports.append,
                 )
             )
-            while not until(reports):
-                await asyncio.sleep(0.01)
+            await until(lambda: enough(reports))
             stop.set()
             await serving
 
@@ -278,15 +277,15 @@ def test_a_daemon_survives_a_database_in_trouble_and_goes_on(
         "CREATE TRIGGER disk BEFORE UPDATE ON deliveries WHEN NEW.state = 'sending'"
         " BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END"
     )
-    mended = []
+    mended: list[bool] = []
 
-    def until(reports: list[Report]) -> bool:
+    def enough(reports: list[Report]) -> bool:
         if "disk is full" in caplog.text and not mended:
             office.sql("DROP TRIGGER disk")
             mended.append(True)
         return bool(reports)
 
-    serve(office, {}, until)
+    serve(office, {}, enough)
     assert counted(office.states()) == {"sent": 2}
     assert "make room" in caplog.text
 
@@ -340,8 +339,10 @@ def test_the_daemon_sends_who_is_due_and_stops_when_told(
 def test_two_daemons_as_processes_send_one_mail_each(office: Office) -> None:
     overdue(office)
     with serving() as server:
-        words = {"port": server.port, "tick_seconds": 0.1, "quiet_weeks": "always"}
-        both = [office.start("daemon", **words) for _ in range(2)]
+        both = [
+            office.start("daemon", port=server.port, tick_seconds=0.1, quiet_weeks="always")
+            for _ in range(2)
+        ]
         try:
             assert all(said(daemon).startswith("Looking every 0.1 s") for daemon in both)
             wait_for(lambda: set(counted(office.states())) == {"sent"})

@@ -294,6 +294,13 @@ def test_without_any_views_no_post_is_called_most_seen() -> None:
     assert found == {"b": [], "a": ["most_talk"]}
 
 
+def test_where_people_are_unknown_reactions_decide_the_order() -> None:
+    few = judged("few", 0, None, new=True, reactions=1, engagers=1)
+    many = judged("many", 1, None, new=True, reactions=50)
+    many.engagers = None
+    assert list(boards(few, many)) == ["many", "few"]
+
+
 def test_posts_nobody_is_known_to_have_seen_are_not_judged() -> None:
     facts = new_posts.Facts(career(judged("x", 0, None, new=True)), NOTHING, frozenset())
     assert new_posts.build(facts, BATCH) is None

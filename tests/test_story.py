@@ -44,6 +44,14 @@ def test_a_second_send_sends_nothing_and_says_why(told: Front) -> None:
     assert len(told.kept) == 3
 
 
+def test_a_week_that_is_not_over_is_refused(told: Front) -> None:
+    for words in (("send",), ("send", "--dry-run"), ("preview", "alice"), ("explain", "alice")):
+        result = told(*words, "--week", "2026-W47", at=NEXT_MONDAY)
+        assert result.code == 2
+        assert "not over" in result.err
+    assert told("status", "--week", "2026-W47", "--json").json["states"] == {"unplanned": 5}
+
+
 def test_states_and_reasons_sum_to_the_audience(told: Front) -> None:
     told("send", "--week", "2026-W46", at=NEXT_MONDAY)
     status = told("status", "--json").json
@@ -139,6 +147,19 @@ def test_a_quiet_week_is_mailed_once_and_then_not_again(told: Front) -> None:
     assert told("status", "--week", "2026-W48", "--json").json["states"] == {"skipped": 5}
 
 
+def test_a_week_in_which_counters_were_not_read_is_unknown_and_not_quiet(digest: Front) -> None:
+    there = Community()
+    there.user("cho", "Cho")
+    there.post("p", "cho", None)
+    for days, total in ((-14, 100), (-13, 120), (-7, 150)):
+        there.counter("p", MONDAY + timedelta(days=days, hours=9), total)
+    digest("import", there.write(digest.folder / "in"), at=NEXT_MONDAY)
+    digest("send", "--week", "2026-W45", at=NEXT_MONDAY)
+    assert "30 views" in body(digest.mail_to("cho@people.example"))
+    digest("send", "--week", "2026-W46", at=NEXT_MONDAY)
+    assert digest("status", "--json").json["reasons"] == {"skipped:no-data": 1}
+
+
 def test_each_week_is_the_readers_own(digest: Front) -> None:
     """The same instant is Sunday in New York and Monday in Auckland: two weeks, two mails."""
     there = Community()
@@ -199,6 +220,30 @@ def test_an_address_that_no_server_takes_fails_alone(told: Front) -> None:
     status = told("status", "--json").json
     assert status["states"] == {"failed": 1, "sent": 3, "skipped": 2}
     assert status["reasons"]["failed:unusable-address"] == 1
+
+
+def test_a_section_that_fails_for_one_user_fails_for_nobody_else(
+    told: Front, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package adds a section that stumbles over one author; the others get their mail."""
+    package = tmp_path / "plugins"
+    info = package / "stumble-1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: stumble\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[digest.sections]\nstumble = stumble:SECTION\n")
+    (package / "stumble.py").write_text(
+        "from digest.sections import Section\n"
+        "def load(session, batch):\n    return {'alice': 0}\n"
+        "def build(facts, batch):\n    return {'share': 1 / facts}\n"
+        "SECTION = Section('stumble', 60, load, build)\n"
+    )
+    monkeypatch.syspath_prepend(package)
+    sent = told("send", "--week", "2026-W46", at=NEXT_MONDAY)
+    assert sent.code == 1
+    assert told("status", "--json").json["reasons"]["failed:section"] == 1
+    assert {str(mail["To"]).split()[0] for mail in told.kept} == {"Aroha", "Bob"}
+    explained = told("explain", "alice", "--json", at=NEXT_MONDAY).json
+    assert "stumble" in explained["gates"][-2]["fact"]
 
 
 def test_importing_twice_changes_no_mail(told: Front) -> None:

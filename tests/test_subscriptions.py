@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -182,12 +183,21 @@ def test_only_those_who_were_due_move_on(office: Office) -> None:
 )
 @given(
     zone=st.sampled_from(
-        ["UTC", "Europe/Berlin", "America/New_York", "Pacific/Auckland", "Africa/Cairo"]
-        + ["America/Santiago", "Australia/Lord_Howe", "Asia/Kathmandu", "Pacific/Kiritimati"]
+        [
+            "UTC",
+            "Europe/Berlin",
+            "America/New_York",
+            "Pacific/Auckland",
+            "Africa/Cairo",
+            "America/Santiago",
+            "Australia/Lord_Howe",
+            "Asia/Kathmandu",
+            "Pacific/Kiritimati",
+        ]
     ),
     weekday=st.integers(0, 6),
     hour=st.integers(0, 23),
-    start=st.datetimes(datetime(2025, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC)),
+    start=st.integers(0, 2 * 365 * 24).map(lambda hours: NOW - timedelta(hours=hours)),
 )
 def test_followed_for_a_year_there_is_one_send_a_week_at_its_hour(
     office: Office, zone: str, weekday: int, hour: int, start: datetime
@@ -208,9 +218,7 @@ def test_followed_for_a_year_there_is_one_send_a_week_at_its_hour(
             subscriptions.advance(session, ["ann"], slots[-1])
         slots.append(subscription(office, "ann").next_due_at)
     days = [slot.astimezone(tz).date() for slot in slots]
-    assert {after - before for before, after in zip(days, days[1:], strict=False)} == {
-        timedelta(weeks=1)
-    }
+    assert {after - before for before, after in pairwise(days)} == {timedelta(weeks=1)}
     for slot in slots:
         local = slot.astimezone(tz)
         assert local.weekday() == weekday

@@ -7,26 +7,38 @@ import os
 import signal
 import subprocess
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from digest import workers
+from digest import window, workers
 from digest.ledger import Scope
 from digest.models import Run
-from tests.office import NOW, WEEK, Office, counted, ended, message_id, once, open_office, serving
+from digest.run import Report
+from tests.office import (
+    Office,
+    counted,
+    ended,
+    message_id,
+    now,
+    once,
+    open_office,
+    serving,
+)
 from tests.scripted_smtp import Received, Script, ScriptedServer, Wait
 
 USERS = [f"user{n:02}" for n in range(40)]
 EVERYBODY = {f"{user}@people.example" for user in USERS}
 CONNECTIONS = 4
+PERIOD = window.last_full_week(now(), window.zone("UTC"))
+WEEK, MONDAY = str(PERIOD), window.week(PERIOD, window.zone("UTC")).start
 
 
 @pytest.fixture
 def office(tmp_path: Path) -> Iterator[Office]:
     with open_office(tmp_path, connections=CONNECTIONS, batch=15) as office:
-        office.enrol(*USERS)
+        office.enrol(*USERS, now=now(), monday=MONDAY)
         yield office
 
 
@@ -36,12 +48,12 @@ def send(office: Office, server: ScriptedServer, *more: str) -> subprocess.Popen
     return office.start(*words, port=server.port, connections=CONNECTIONS, batch=15)
 
 
-def finish(office: Office, server: ScriptedServer) -> workers.Report:
+def finish(office: Office, server: ScriptedServer) -> Report:
     """The next send, in this process: it takes back what the dead one had."""
     office.recover()
     office.settings = office.mailing_to(server)
     office.resettle()
-    return workers.send(office.shop, Scope((WEEK,), wanted=(WEEK,)), lambda: NOW)
+    return workers.send(office.shop, Scope((WEEK,), wanted=(WEEK,)), now)
 
 
 def assert_each_mail_once(server: ScriptedServer) -> None:
@@ -54,8 +66,11 @@ def test_after_a_kill_everybody_gets_the_mail_and_at_most_one_copy_per_connectio
 ) -> None:
     """Killed before a mark, with bodies on their way, and between an answer and its record."""
     running: list[subprocess.Popen[str]] = []
-    kill = once(lambda: running[0].kill(), at=17)
-    with serving({verb: kill}) as server:
+
+    def kill() -> None:
+        running[0].kill()
+
+    with serving({verb: once(kill, at=17)}) as server:
         running.append(send(office, server))
         assert ended(running[0]).code == -signal.SIGKILL
         left = counted(office.states())
@@ -107,57 +122,64 @@ def test_two_sends_at_once_mail_everybody_once(office: Office) -> None:
 def test_workers_share_the_mails_and_the_report_adds_them_up(office: Office) -> None:
     with serving({".": lambda _: Wait(0.01, "250 2.0.0 queued")}) as server:
         end = ended(send(office, server, "--workers", "2", "--limit", "31"))
-        assert (end.code, end.err) == (0, "")
+        assert end.code == 0, end.err
         assert "31 sent" in end.out
         assert len(set(server.accepted)) == len(server.accepted) == 31
     assert [run.outcome for run in office.all(Run)] == ["done", "done"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_workers_drain_when_their_parent_is_told_to_stop(
-    office: Office, number: signal.Signals
+@pytest.mark.parametrize("interrupt", [os.kill, os.killpg], ids=["the parent alone", "all"])
+def test_workers_drain_when_interrupted_whoever_is_told(
+    office: Office, interrupt: Callable[[int, int], None]
 ) -> None:
-    """Also by SIGINT to the parent alone: only a terminal sends it to all."""
+    """A terminal sends SIGINT to all of them, a supervisor to the parent only."""
     running: list[subprocess.Popen[str]] = []
-    stop = once(lambda: running[0].send_signal(number), at=9)
+    stop = once(lambda: interrupt(running[0].pid, signal.SIGINT), at=9)
     with serving({"DATA": stop}) as server:
         running.append(send(office, server, "--workers", "2"))
         end = ended(running[0])
-        assert end.code == 130
-        assert "Traceback" not in end.err
-        states = counted(office.states())
-        assert set(states) == {"sent", "pending"}
-        assert states["sent"] == len(server.accepted) < 40
+    assert end.code == 130
+    assert "Traceback" not in end.err
+    states = counted(office.states())
+    assert set(states) == {"sent", "pending"}
+    assert states["sent"] == len(server.accepted) < 40
 
 
-def test_an_error_in_a_worker_is_told_in_words(office: Office) -> None:
+def side_by_side(office: Office, server: ScriptedServer) -> Report:
+    """Two workers, and this process as their parent."""
+    office.plan(WEEK, now())
+    office.settings = office.mailing_to(server)
+    office.resettle()
+    return workers.send(office.shop, Scope((WEEK,), wanted=(WEEK,)), now, workers=2)
+
+
+def test_an_error_in_a_worker_reaches_the_report_in_words(
+    office: Office, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Here the database refuses every mark."""
     office.sql(
         "CREATE TRIGGER disk BEFORE UPDATE ON deliveries WHEN NEW.state = 'sending'"
         " BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END"
     )
     with serving() as server:
-        end = ended(send(office, server, "--workers", "2"))
-    assert end.code == 1
-    assert "disk is full" in end.err
-    assert "make room" in end.err
-    assert "Traceback" not in end.err
+        report = side_by_side(office, server)
+    assert report.stopped is not None
+    assert "disk is full" in report.stopped.message
+    assert "make room" in report.stopped.hint
+    assert report.incomplete
+    assert "Traceback" not in capfd.readouterr().err
     assert server.received == []
     assert counted(office.states()) == {"pending": 40}
 
 
 def test_a_worker_that_is_killed_does_not_stop_the_other(office: Office) -> None:
-    victims: list[int] = []
+    def kill() -> None:
+        os.kill(office.all(Run)[0].pid, signal.SIGKILL)
 
-    def kill_one() -> None:
-        (run, *_) = office.all(Run)
-        victims.append(run.pid)
-        os.kill(run.pid, signal.SIGKILL)
-
-    with serving({".": once(kill_one, at=5)}) as server:
-        end = ended(send(office, server, "--workers", "2"))
-        assert end.code == 1
-        assert "a worker process died" in end.err
+    with serving({".": once(kill, at=5)}) as server:
+        report = side_by_side(office, server)
+        assert report.stopped is not None
+        assert "a worker process died" in report.stopped.message
         finish(office, server)
         assert set(server.accepted) == EVERYBODY
         assert len(server.accepted) <= len(EVERYBODY) + CONNECTIONS

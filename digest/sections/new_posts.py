@@ -67,8 +67,8 @@ def build(facts: Facts, batch: Batch) -> dict[str, Any] | None:
 
 def _seen(post: Judged) -> tuple[Any, ...]:
     """Most seen first: by reach, or views where people are unknown; ties: engagers, newer, id."""
-    acts = (-(post.engagers or 0), -post.reactions)
-    return (-_count(post), *acts, -post.published_at.timestamp(), post.id)
+    acts = post.reactions if post.engagers is None else post.engagers
+    return (-_count(post), -acts, -post.published_at.timestamp(), post.id)
 
 
 def _count(post: Judged) -> int:

@@ -11,6 +11,7 @@ from email.message import EmailMessage
 from email.parser import BytesHeaderParser
 from email.policy import default as policy
 from pathlib import Path
+from typing import Any
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+=,:-]{0,240}\.eml")
 _HEAD_BYTES = 32 * 1024  # more than the headers of any mail of ours
@@ -70,7 +71,14 @@ def _kept(path: Path) -> Kept:
     with path.open("rb") as file:
         head = BytesHeaderParser(policy=policy).parsebytes(file.read(_HEAD_BYTES))
     size = path.stat().st_size
-    return Kept(path.name, str(head["to"] or ""), str(head["subject"] or ""), size)
+    return Kept(path.name, _addressee(head["to"]), str(head["subject"] or ""), size)
+
+
+def _addressee(to: Any) -> str:
+    """The name a mail is addressed to, or its address where it has none."""
+    people = getattr(to, "addresses", ())
+    named = (people[0].display_name or people[0].addr_spec) if people else str(to or "")
+    return named.encode("utf-8", "replace").decode("utf-8")  # it may hold half characters
 
 
 def _text(message: EmailMessage, kind: str) -> str:
