@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
@@ -147,6 +148,7 @@ def send(
             console.print_report(report, monotonic() - began, "", dry=True)
             return 0
         scope, recovered, planned = _prepare(shop, period, users, limit, retry_failed=retry_failed)
+        workers.calm_collector()
         with console.progress("Sending", "mails") as update:
             report = workers.send(
                 shop,
@@ -222,6 +224,7 @@ def daemon(
                     group.create_task(serving(stop))
                 await scheduler.serve(shop, _now, stop, done=_log_report)
 
+        workers.calm_collector()
         workers.until_stopped(main)
     return 0
 
@@ -356,8 +359,18 @@ def _where(settings: Settings) -> str:
         return "“Sent” means: accepted by the mail server."
     return (
         f"Kept as files in {settings.mailbox}/ because no mail server is set. "
-        "To see them in a browser: digest web"
+        f"To see them in a browser: {_command()} web"
     )
+
+
+def _command() -> str:
+    """How this program was called, so that a hint can be typed as it stands."""
+    called = sys.argv[0]
+    if called.endswith("__main__.py"):
+        return "python -m digest"
+    on_path = shutil.which("digest")
+    known = not Path(called).is_file() or (on_path and Path(on_path).samefile(called))
+    return "digest" if known else called
 
 
 def _log_report(report: run.Report) -> None:

@@ -6,6 +6,7 @@ They share nothing but the ledger, which gives every claim to one of them only.
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
@@ -27,6 +28,16 @@ from digest.run import Report, Workshop, work, workshop
 _T = TypeVar("_T")
 REPORT_EVERY = 50
 """Deliveries between two messages of a worker about its progress."""
+
+
+def calm_collector() -> None:
+    """Let the garbage collector look less often, and not at what stays until the end.
+
+    A process that sends makes many short-lived objects and few cycles: one mail in twenty, measured.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 def until_stopped(
@@ -154,6 +165,7 @@ def _worker(
 
     try:
         shop = workshop(database, settings)
+        calm_collector()
         latest, _ = until_stopped(
             lambda stop: work(
                 shop, scope, clock, command="send", stop=stop, limit=limit, progress=tell

@@ -31,7 +31,7 @@ ROUNDS = 3
 def main() -> None:
     """Run what was asked for and print one table per question."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--users", type=int, default=2000, help="authors in the speed test")
+    parser.add_argument("--users", type=int, default=6000, help="authors in the speed test")
     parser.add_argument("--views", type=int, default=500_000, help="rows in the import test")
     parser.add_argument(
         "--memory", type=int, nargs="*", default=[1000, 10_000], help="authors in memory tests"
