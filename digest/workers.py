@@ -33,7 +33,7 @@ REPORT_EVERY = 50
 def calm_collector() -> None:
     """Let the garbage collector look less often, and not at what stays until the end.
 
-    A process that sends makes many short-lived objects and few cycles: one mail in twenty, measured.
+    A process that sends makes many short-lived objects and few cycles; it saves a mail in twenty.
     """
     gc.collect()
     gc.freeze()
