@@ -1,0 +1,138 @@
+"""From claimed to the end: the mark before a body is sent, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import bindparam, or_, select, update
+from sqlmodel import Session
+
+from digest.database import execute_many
+from digest.ledger.claims import Claim
+from digest.models import TRANSITIONS, Delivery, State, Subscription, Suppression, User, table
+
+_deliveries, _users = table(Delivery), table(User)
+_subscriptions, _suppressions = table(Subscription), table(Suppression)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a claimed delivery.
+
+    ``tried`` is 1 if the server was asked, ``next_attempt_at`` when to try a deferred one again,
+    and ``dead_address`` the normalised address if the server says that it does not exist.
+    """
+
+    claim: Claim
+    state: State
+    reason: str = ""
+    reply: str = ""
+    next_attempt_at: datetime | None = None
+    tried: int = 0
+    dead_address: str = ""
+
+
+_LEFT = select(_subscriptions.c.user_id).where(
+    _subscriptions.c.user_id == _deliveries.c.user_id,
+    _subscriptions.c.unsubscribed_at.is_not(None),
+)
+_BARRED = (
+    select(_suppressions.c.email_key)
+    .join(_users, _users.c.email_key == _suppressions.c.email_key)
+    .where(_users.c.id == _deliveries.c.user_id)
+)
+_MARK = (
+    update(_deliveries)
+    .where(
+        _deliveries.c.id == bindparam("delivery"),
+        _deliveries.c.owner == bindparam("holder"),
+        _deliveries.c.fence == bindparam("held"),
+        _deliveries.c.state == State.CLAIMED,
+        ~_LEFT.exists(),
+        ~_BARRED.exists(),
+    )
+    .values(
+        state=State.SENDING,
+        message_id=bindparam("named"),
+        updated_at=bindparam("at", type_=_deliveries.c.updated_at.type),
+    )
+)
+_MARKED = select(_deliveries.c.id, _deliveries.c.fence).where(
+    _deliveries.c.id.in_(bindparam("marked", expanding=True)),
+    _deliveries.c.owner == bindparam("holder"),
+    _deliveries.c.state == State.SENDING,
+)
+
+
+def mark(
+    session: Session, owner: str, claims: Sequence[tuple[Claim, str]], now: datetime
+) -> set[int]:
+    """Record, before the first byte of their bodies, that these (claim, Message-ID) are being sent.
+
+    Returns the ids that may go on. The same statement looks whether the reader has left meanwhile
+    or the address was suppressed, and whether the claim is still this owner's.
+    """
+    rows = [
+        {"delivery": c.id, "holder": owner, "held": c.fence, "named": message_id, "at": now}
+        for c, message_id in claims
+    ]
+    execute_many(session, _MARK, rows)
+    asked = {"marked": [claim.id for claim, _ in claims], "holder": owner}
+    marked = {tuple(row) for row in session.connection().execute(_MARKED, asked)}
+    return {claim.id for claim, _ in claims if (claim.id, claim.fence) in marked}
+
+
+_SETTLE = (
+    update(_deliveries)
+    .where(
+        _deliveries.c.id == bindparam("delivery"),
+        _deliveries.c.owner == bindparam("holder"),
+        _deliveries.c.fence == bindparam("held"),
+        or_(_deliveries.c.state == bindparam("one"), _deliveries.c.state == bindparam("other")),
+    )
+    .values(
+        state=bindparam("to"),
+        reason=bindparam("why"),
+        reply=bindparam("said"),
+        next_attempt_at=bindparam("again", type_=_deliveries.c.next_attempt_at.type),
+        attempts=bindparam("tried"),
+        owner=None,
+        updated_at=bindparam("at", type_=_deliveries.c.updated_at.type),
+    )
+)
+_BEFORE = {
+    to: [state for state in (State.CLAIMED, State.SENDING) if to in TRANSITIONS[state]]
+    for to in State
+}
+"""From which states of a claim an outcome may come."""
+
+
+def settle(session: Session, owner: str, outcomes: Sequence[Outcome], now: datetime) -> None:
+    """Record what became of claims; a claim that is no longer this owner's is left alone."""
+    rows = [
+        {
+            "delivery": outcome.claim.id,
+            "holder": owner,
+            "held": outcome.claim.fence,
+            "one": _BEFORE[outcome.state][0],
+            "other": _BEFORE[outcome.state][-1],
+            "to": outcome.state,
+            "why": outcome.reason,
+            "said": outcome.reply,
+            "again": outcome.next_attempt_at,
+            "tried": outcome.claim.attempts + outcome.tried,
+            "at": now,
+        }
+        for outcome in outcomes
+    ]
+    execute_many(session, _SETTLE, rows)
+
+
+def backoff(attempts: int, *, base: float, cap: float, jitter: float) -> timedelta:
+    """How long to wait after the attempt number ``attempts`` + 1: doubling, capped, and spread.
+
+    ``base`` and ``cap`` are seconds; ``jitter`` in [0, 1) takes up to a quarter off.
+    """
+    return timedelta(seconds=min(cap, base * 2 ** min(attempts, 30)) * (1 - jitter / 4))

@@ -1,0 +1,131 @@
+"""Runs: who is at work, who died, and what the dead left behind.
+
+Every process that works on deliveries is a run, and holds a lock on a file while it lives. A new
+start on the same host therefore knows at once which runs are dead; runs of other hosts are given a
+lease, renewed by their heartbeat.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import select, update
+from sqlmodel import Session
+
+from digest.database import Database, execute_many, insert
+from digest.ledger.claims import reopen
+from digest.models import Delivery, Run, State, table
+
+_deliveries, _runs = table(Delivery), table(Run)
+
+
+@contextmanager
+def running(
+    database: Database, locks: Path, command: str, clock: Callable[[], datetime]
+) -> Iterator[str]:
+    """Be a run: yields its owner's name, and closes the books at the end, however it ends."""
+    owner, now = uuid.uuid4().hex, clock()
+    locks.mkdir(parents=True, exist_ok=True)
+    path = locks / owner
+    outcome = "interrupted"
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with database.writing() as session:
+            row = {
+                "owner": owner,
+                "host": socket.gethostname(),
+                "pid": os.getpid(),
+                "command": command,
+                "started_at": now,
+                "heartbeat_at": now,
+                "outcome": "",
+            }
+            execute_many(session, insert(session, _runs), [row])
+        try:
+            yield owner
+            outcome = "done"
+        finally:
+            with database.writing() as session:
+                _close(session, owner, clock(), outcome)
+            path.unlink(missing_ok=True)
+
+
+def heartbeat(session: Session, owner: str, now: datetime) -> None:
+    """Say that the run is alive, so that its lease goes on."""
+    session.execute(update(_runs).where(_runs.c.owner == owner).values(heartbeat_at=now))
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What dead runs left behind: claims given back, and deliveries in doubt."""
+
+    returned: int = 0
+    in_doubt: int = 0
+
+
+def recover(
+    session: Session, locks: Path, now: datetime, lease: timedelta, on_unknown: str
+) -> Recovered:
+    """Close the books of runs that died.
+
+    What they had only claimed is known to be unsent and is pending again. What they were sending
+    may have arrived: it becomes unknown, and under ``on_unknown = "resend"`` pending again, as is
+    whatever else is unknown.
+    """
+    returned = in_doubt = 0
+    open_runs = select(_runs.c.owner, _runs.c.heartbeat_at, _runs.c.host).where(
+        _runs.c.finished_at.is_(None)
+    )
+    for owner, heartbeat_at, host in session.execute(open_runs).all():
+        if not _died(host, locks / owner, lease_is_over=heartbeat_at < now - lease):
+            continue
+        left = _close(session, owner, now, "died")
+        returned, in_doubt = returned + left.returned, in_doubt + left.in_doubt
+        (locks / owner).unlink(missing_ok=True)
+    if on_unknown == "resend":
+        reopen(session, State.UNKNOWN, now)
+    return Recovered(returned, in_doubt)
+
+
+def _died(host: str, lock: Path, *, lease_is_over: bool) -> bool:
+    """Whether a run is dead: nobody holds the lock that it held on this host while it lived.
+
+    Of another host only the lease tells, and of a run that keeps its locks in another folder.
+    """
+    if host != socket.gethostname():
+        return lease_is_over
+    try:
+        with lock.open() as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return lease_is_over
+    return True
+
+
+def _close(session: Session, owner: str, now: datetime, outcome: str) -> Recovered:
+    """End a run: its claims are open again, and what it was sending is in doubt."""
+    own = update(_deliveries).where(_deliveries.c.owner == owner)
+    back = own.where(_deliveries.c.state == State.CLAIMED).values(state=State.PENDING)
+    lost = own.where(_deliveries.c.state == State.SENDING).values(
+        state=State.UNKNOWN, reason="interrupted"
+    )
+    returned, in_doubt = (
+        session.connection().execute(statement.values(owner=None, updated_at=now)).rowcount
+        for statement in (back, lost)
+    )
+    session.execute(
+        update(_runs)
+        .where(_runs.c.owner == owner, _runs.c.finished_at.is_(None))
+        .values(finished_at=now, outcome=outcome)
+    )
+    return Recovered(returned, in_doubt)
