@@ -84,9 +84,15 @@ def _server_name(settings: Settings) -> str:
     if settings.smtp_url is None:
         return f"none is set: mail is kept in {settings.mailbox}/"
     try:
-        return str(parse_url(settings.smtp_url.get_secret_value()))
+        server = parse_url(settings.smtp_url.get_secret_value())
     except DigestError:
         return "SMTP_URL"
+    if not server.is_loopback:
+        return str(server)
+    # It may pass mail on, which cannot be seen from here.
+    unset = ", ".join(problem.setting for problem in settings.problems())
+    trial = f"; a trial: before it passes mail on to people, set {unset}" if unset else ""
+    return f"{server} on this machine{trial}"
 
 
 async def _server(settings: Settings) -> None:

@@ -11,7 +11,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from socket import socket
@@ -304,6 +304,8 @@ def _now() -> datetime:
 
 @contextmanager
 def _database(settings: Settings) -> Iterator[Database]:
+    with suppress(OSError):  # whoever needs it says what is wrong; addresses and mails live there
+        settings.var.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = Database(settings.database_url)
     try:
         database.migrate()

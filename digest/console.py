@@ -213,8 +213,8 @@ def print_import(report: ingest.Report) -> None:
     for problem in report.problems:
         err.print(escape(str(problem)), soft_wrap=True)
     if report.rejected:
-        err.print(f"{report.rejected:,} rows were rejected; they are kept in {report.rejects}")
+        err.print(f"Rejected rows: {report.rejected:,}, kept in {report.rejects}")
     if report.mended:
-        err.print(f"{report.mended:,} rows were kept after mending.")
+        err.print(f"Rows kept after mending: {report.mended:,}")
     if not report.changed:
         out.print("Nothing new: all of it was here already.")

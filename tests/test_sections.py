@@ -311,22 +311,23 @@ def test_posts_nobody_is_known_to_have_seen_are_not_judged() -> None:
 
 def test_who_was_answered_is_asked_to_answer() -> None:
     talked = post("talked", 5, replies=2, replied=True, people=["Noor", "Tomás"])
-    step = next_step.build(AuthorWeek(views=9, top=[post("first", 6), talked]), BATCH)
+    step = next_step.build((AuthorWeek(views=9, top=[post("first", 6), talked]), ""), BATCH)
     assert (step["kind"], step["people"]) == ("reply", ["Noor", "Tomás"])
     assert step["post"]["url"] == "https://s.example/talked"
 
 
 def test_a_rediscovered_post_is_worth_another_look() -> None:
     old = post("old", 9, published_at=MONDAY - timedelta(days=100))
-    assert next_step.build(AuthorWeek(views=9, top=[old]), BATCH)["kind"] == "revisit"
+    assert next_step.build((AuthorWeek(views=9, top=[old]), ""), BATCH)["kind"] == "revisit"
 
 
 def test_otherwise_the_next_thing_is_to_write() -> None:
     nothing: dict[str, object] = {"kind": "write", "post": None, "people": [], "site": ""}
-    assert next_step.build(AuthorWeek(), BATCH) == nothing
-    assert next_step.build(AuthorWeek(top=[post("p", 3)]), BATCH)["site"] == "https://s.example/"
+    assert next_step.build((AuthorWeek(), ""), BATCH) == nothing
+    known = next_step.build((AuthorWeek(), "https://s.example/p/1"), BATCH)
+    assert known["site"] == "https://s.example/"
     without_link = post("p", 9, replies=1, replied=True, people=["Noor"], url="")
-    assert next_step.build(AuthorWeek(views=9, top=[without_link]), BATCH)["kind"] == "write"
+    assert next_step.build((AuthorWeek(views=9, top=[without_link]), ""), BATCH)["kind"] == "write"
 
 
 def test_a_first_reading_says_what_there_was_so_far_and_nothing_of_the_week() -> None:

@@ -254,6 +254,10 @@ def test_importing_twice_changes_no_mail(told: Front) -> None:
     assert second == first
 
 
+def test_what_the_program_keeps_is_for_its_owner_only(told: Front) -> None:
+    assert (told.folder / "var").stat().st_mode & 0o777 == 0o700
+
+
 def test_an_empty_database_says_what_to_do_first(digest: Front) -> None:
     result = digest("send", at=NEXT_MONDAY)
     assert result.code == 0

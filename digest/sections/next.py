@@ -5,21 +5,28 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
+from sqlalchemy import func, select
 from sqlmodel import Session
 
-from digest.facts import AuthorWeek, Batch, PostWeek, author_weeks
+from digest.facts import AuthorWeek, Batch, PostWeek, author_weeks, posts
 from digest.sections import Section
 from digest.sections.top_posts import ARCHIVE
 
 
-def load(session: Session, batch: Batch) -> dict[str, AuthorWeek]:
-    """Each author's week, quiet ones included."""
+def load(session: Session, batch: Batch) -> dict[str, tuple[AuthorWeek, str]]:
+    """Each author's week, quiet ones included, and the address of one of their posts."""
     weeks = batch.fact(session, author_weeks)
-    return {user: weeks.get(user, AuthorWeek()) for user in batch.users}
+    rows = session.execute(
+        select(posts.c.author_id, func.max(posts.c.url))
+        .where(posts.c.author_id.in_(batch.users))
+        .group_by(posts.c.author_id)
+    )
+    return {user: (weeks.get(user, AuthorWeek()), url) for user, url in rows}
 
 
-def build(week: AuthorWeek, batch: Batch) -> dict[str, Any]:
+def build(facts: tuple[AuthorWeek, str], batch: Batch) -> dict[str, Any]:
     """What to do, and with which post."""
+    week, url = facts
     answerable = [post for post in week.top if post.replied and post.people and post.url]
     if answerable:
         post = max(answerable, key=lambda post: post.replies)
@@ -28,17 +35,17 @@ def build(week: AuthorWeek, batch: Batch) -> dict[str, Any]:
     old = batch.window.end - ARCHIVE
     if first and first.url and first.published_at and first.published_at < old:
         return _step("revisit", first, [])
-    return {"kind": "write", "post": None, "people": [], "site": _site(first)}
+    return {"kind": "write", "post": None, "people": [], "site": _site(url)}
 
 
 def _step(kind: str, post: PostWeek, people: list[str]) -> dict[str, Any]:
     shown = {"title": post.title, "url": post.url}
-    return {"kind": kind, "post": shown, "people": people, "site": _site(post)}
+    return {"kind": kind, "post": shown, "people": people, "site": _site(post.url)}
 
 
-def _site(post: PostWeek | None) -> str:
+def _site(url: str) -> str:
     """Where the author's posts stand: the way to the next one, if no other is configured."""
-    parts = urlsplit(post.url if post else "")
+    parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}/" if parts.netloc else ""
 
 
