@@ -75,7 +75,7 @@ def _database(settings: Settings, now: datetime) -> None:
         database.migrate()
         workshop(database, settings)
         with database.reading() as session:
-            ledger.is_ready(session, now)
+            ledger.waiting(session, now)
     finally:
         database.close()
 

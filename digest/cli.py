@@ -132,8 +132,8 @@ def send(
     user: Annotated[list[str] | None, typer.Option(help="only this user (repeatable)")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="at most so many users")] = None,
     processes: Annotated[
-        int, typer.Option("--workers", min=1, help="processes that send side by side")
-    ] = 1,
+        int, typer.Option("--workers", min=0, help="processes that send side by side [as it pays]")
+    ] = 0,
     *,
     dry_run: Annotated[bool, typer.Option(help="make every mail, send and store none")] = False,
     retry_failed: Annotated[bool, typer.Option(help="offer failed ones again")] = False,
@@ -147,16 +147,17 @@ def send(
             report = look.rehearse(shop, _now(), period, users, limit)
             console.print_report(report, monotonic() - began, "", dry=True)
             return 0
-        scope, recovered, planned = _prepare(shop, period, users, limit, retry_failed=retry_failed)
+        scope, recovered, waiting = _prepare(shop, period, users, limit, retry_failed=retry_failed)
         workers.calm_collector()
         with console.progress("Sending", "mails") as update:
             report = workers.send(
                 shop,
                 scope,
                 _now,
-                workers=processes,
+                workers=processes
+                or workers.fitting(settings.workers, waiting, workers.WORTH_A_FORK),
                 limit=limit,
-                progress=lambda r: update(r.total, planned, ""),
+                progress=lambda r: update(r.total, waiting, ""),
             )
         report.recovered = recovered
         if report.total or report.stopped or report.interrupted:
@@ -327,7 +328,7 @@ def _prepare(
     *,
     retry_failed: bool,
 ) -> tuple[Scope, ledger.Recovered, int]:
-    """Close the books of dead runs, and open the deliveries of this one."""
+    """Close the books of dead runs, and open the deliveries of this one: how many are to do."""
     now, settings = _now(), shop.settings
     checks.require_sending(settings)
     with shop.database.writing() as session:
@@ -337,8 +338,10 @@ def _prepare(
         wanted = tuple(sorted(set(run.weeks(session, now, period).values())))
         if retry_failed:
             ledger.reopen(session, State.FAILED, now, Scope(wanted, users))
-        planned = run.plan_week(session, now, period=period, users=users, limit=limit)
-    return Scope((period,) if period else (), users, wanted), recovered, planned
+        run.plan_week(session, now, period=period, users=users, limit=limit)
+        scope = Scope((period,) if period else (), users, wanted)
+        waiting = ledger.waiting(session, now, scope)
+    return scope, recovered, waiting if limit is None else min(limit, waiting)
 
 
 def _pages(

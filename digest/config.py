@@ -79,6 +79,9 @@ class Settings(BaseSettings):
     tick_seconds: float = Field(300, gt=0, description="how often the daemon looks who is due")
 
     batch: int = Field(150, ge=1, le=10_000, description="users per batch of queries")
+    workers: int = Field(
+        0, ge=0, le=64, description="most processes that send side by side; 0: one per core"
+    )
     connections: int = Field(10, ge=1, le=100, description="SMTP connections per process")
     messages_per_connection: int = Field(
         100, ge=1, description="messages before a connection is replaced"

@@ -67,19 +67,8 @@ def print_json(document: Any) -> None:
 def progress(what: str, unit: str) -> Iterator[Update]:
     """A bar on a terminal, one line every few seconds elsewhere; call with done, total, detail."""
     if err.is_terminal:
-        with Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[detail]}"),
-            TimeRemainingColumn(),
-            console=err,
-            transient=True,
-        ) as bar:
-            task = bar.add_task(what, total=None, detail="")
-            yield lambda done, total, detail: bar.update(
-                task, completed=done, total=total, detail=detail
-            )
+        with _bar(what) as update:
+            yield update
         return
     began = last = monotonic()
 
@@ -92,6 +81,30 @@ def progress(what: str, unit: str) -> Iterator[Update]:
             err.print(" ".join(text.split()))
 
     yield line
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Update]:
+    """A bar that starts at its first update: it has a thread, and workers are forked before."""
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[detail]}"),
+        TimeRemainingColumn(),
+        console=err,
+        transient=True,
+    )
+    task = bar.add_task(what, total=None, detail="")
+
+    def update(done: int, total: int | None, detail: str) -> None:
+        bar.start()
+        bar.update(task, completed=done, total=total, detail=detail)
+
+    try:
+        yield update
+    finally:
+        bar.stop()
 
 
 def describe(states: Mapping[tuple[str, str], int]) -> list[str]:

@@ -14,11 +14,12 @@ from datetime import UTC, timedelta
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from digest import ledger, subscriptions
+from digest import ledger, subscriptions, workers
 from digest.errors import DigestError
 from digest.ledger import Scope
 from digest.recorder import Clock
 from digest.run import Report, Workshop, plan_due, work
+from digest.workers import Crew
 
 log = logging.getLogger(__name__)
 DUE_AT_A_TIME = 1000
@@ -73,12 +74,21 @@ async def tick(shop: Workshop, clock: Clock, stop: asyncio.Event) -> Report | No
         if found < DUE_AT_A_TIME:
             break
     with shop.database.reading() as session:
-        ready = ledger.is_ready(session, now)
-    if not ready:
+        waiting = ledger.waiting(session, now)
+    if not waiting:
         return None
-    report = await work(shop, Scope(), clock, command="daemon", stop=stop)
+    report = await _send(shop, clock, stop, waiting)
     report.planned, report.recovered = planned, recovered
     return report
+
+
+async def _send(shop: Workshop, clock: Clock, stop: asyncio.Event, waiting: int) -> Report:
+    """Send in this process, or in several where there is much to do."""
+    number = workers.fitting(shop.settings.workers, waiting, workers.WORTH_A_START)
+    if number == 1:
+        return await work(shop, Scope(), clock, command="daemon", stop=stop)
+    crew = Crew(shop, Scope(), clock, workers=number, command="daemon", copied=False)
+    return await crew.report(stop, lambda _: None)
 
 
 async def _guarded(

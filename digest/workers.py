@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
-import threading
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from multiprocessing import get_context
-from multiprocessing.connection import Connection, wait
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import TypeVar
 
@@ -28,6 +29,12 @@ from digest.run import Report, Workshop, work, workshop
 _T = TypeVar("_T")
 REPORT_EVERY = 50
 """Deliveries between two messages of a worker about its progress."""
+
+WORTH_A_FORK = 250
+"""Open deliveries for each worker that is a copy of this process: below, starting it costs more."""
+
+WORTH_A_START = 2500
+"""The same for a worker that has to load everything anew."""
 
 
 def calm_collector() -> None:
@@ -72,6 +79,15 @@ def until_stopped(
         return runner.run(guarded())
 
 
+def fitting(most: int, waiting: int, worth: int) -> int:
+    """How many processes to send ``waiting`` mails with: up to ``most``, 0 being one per core.
+
+    Each must have ``worth`` mails or more, or it takes more time to start than it saves.
+    """
+    cores = len(os.sched_getaffinity(0))
+    return max(1, min(most or cores, waiting // worth))
+
+
 def send(
     shop: Workshop,
     scope: Scope,
@@ -81,114 +97,156 @@ def send(
     limit: int | None = None,
     progress: Callable[[Report], None] = lambda _: None,
 ) -> Report:
-    """See every open delivery in ``scope`` to its end, in this process or in ``workers`` others."""
-    if workers > 1:
-        shares = [None] * workers if limit is None else _shares(limit, workers)
-        return _side_by_side(shop.settings, scope, clock, shares, progress)
+    """See every open delivery in ``scope`` to its end, in this process or in ``workers`` others.
 
-    report, came = until_stopped(
-        lambda stop: work(
-            shop, scope, clock, command="send", stop=stop, limit=limit, progress=progress
+    The others are copies of this one, made before anything is open that must not be shared:
+    templates are loaded once, and their memory is shared.
+    """
+    if workers > 1:
+        crew = Crew(shop, scope, clock, workers=workers, limit=limit, command="send")
+        report, came = until_stopped(lambda stop: crew.report(stop, progress))
+    else:
+        report, came = until_stopped(
+            lambda stop: work(
+                shop, scope, clock, command="send", stop=stop, limit=limit, progress=progress
+            )
         )
-    )
     report.interrupted = came
     return report
 
 
-def _side_by_side(
-    settings: Settings,
-    scope: Scope,
-    clock: Clock,
-    shares: Sequence[int | None],
-    progress: Callable[[Report], None],
-) -> Report:
-    context = get_context("spawn")  # a forked copy would share locks and database connections
-    reports: dict[Connection, Report] = {}
-    processes: list[BaseProcess] = []
-    with _signals_for(processes) as came:
-        for share in shares:
+class Crew:
+    """Several worker processes, started at once, and what they report.
+
+    ``copied`` workers are forks of this process, which must have no other threads then and no
+    running loop; others load everything anew.
+    """
+
+    def __init__(
+        self,
+        shop: Workshop,
+        scope: Scope,
+        clock: Clock,
+        *,
+        workers: int,
+        command: str,
+        limit: int | None = None,
+        copied: bool = True,
+    ) -> None:
+        context = get_context("fork") if copied else get_context("spawn")
+        if copied:
+            shop.database.close()  # a connection that two processes use is damaged
+        self._reports: dict[Connection, Report] = {}
+        self._processes: list[BaseProcess] = []
+        for share in _shares(limit, workers):
             ours, theirs = context.Pipe(duplex=False)
-            process = context.Process(target=_worker, args=(theirs, settings, scope, clock, share))
+            job = _Job(theirs, shop.settings, scope, clock, command, share)
+            process = context.Process(target=_worker, args=(job, shop if copied else None))
             process.start()
             theirs.close()
-            reports[ours] = Report()
-            processes.append(process)
-        _listen(reports, progress)
-        for one in processes:
-            one.join()
-    total = _together(reports.values())
-    total.interrupted = came.is_set()
-    died = any(one.exitcode for one in processes)
-    if died and total.stopped is None and not total.interrupted:
-        total.stopped = SendError(
-            "a worker process died", hint="what it had claimed is taken back by the next send"
-        )
-    return total
+            self._reports[ours] = Report()
+            self._processes.append(process)
 
+    async def report(self, stop: asyncio.Event, progress: Callable[[Report], None]) -> Report:
+        """Listen until all have ended; ``stop`` is passed on to them, and they drain."""
+        watcher = asyncio.create_task(self._pass_on(stop))
+        try:
+            await asyncio.gather(*(self._listen(pipe, progress) for pipe in list(self._reports)))
+            for process in self._processes:
+                await asyncio.to_thread(process.join)
+        finally:
+            watcher.cancel()
+        total = _together(self._reports.values())
+        died = any(process.exitcode for process in self._processes)
+        if died and total.stopped is None and not stop.is_set():
+            total.stopped = SendError(
+                "a worker process died", hint="what it had claimed is taken back by the next send"
+            )
+        return total
 
-@contextmanager
-def _signals_for(processes: Sequence[BaseProcess]) -> Iterator[threading.Event]:
-    """Pass SIGINT and SIGTERM on as SIGTERM; the event says that one came.
-
-    Workers drain, and we wait. They ignore SIGINT, which a terminal sends to all of us.
-    """
-    came = threading.Event()
-
-    def pass_on(*_: object) -> None:
-        came.set()
-        for process in processes:
+    async def _pass_on(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        for process in self._processes:
             process.terminate()
 
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield came
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    async def _listen(self, pipe: Connection, progress: Callable[[Report], None]) -> None:
+        loop, readable = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(pipe.fileno(), readable.set)
+        try:
+            while True:
+                await readable.wait()
+                readable.clear()
+                self._reports[pipe] = pipe.recv()
+                progress(_together(self._reports.values()))
+        except EOFError:
+            pass  # it has ended, one way or another
+        finally:
+            loop.remove_reader(pipe.fileno())
+            pipe.close()
 
 
-def _shares(limit: int, workers: int) -> list[int | None]:
+def _shares(limit: int | None, workers: int) -> list[int | None]:
+    if limit is None:
+        return [None] * workers
     return [s for n in range(workers) if (s := limit // workers + (n < limit % workers))]
 
 
-def _worker(
-    pipe: Connection, settings: Settings, scope: Scope, clock: Clock, limit: int | None
-) -> None:
+@dataclass(frozen=True)
+class _Job:
+    """What a worker is told."""
+
+    pipe: Connection
+    settings: Settings
+    scope: Scope
+    clock: Clock
+    command: str
+    limit: int | None
+
+
+def _worker(job: _Job, shop: Workshop | None) -> None:
+    """The life of one worker process. A terminal's SIGINT is the parent's, who passes it on."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    database, latest = Database(settings.database_url), Report()
+    database, latest = Database(job.settings.database_url), Report()
 
     def tell(report: Report) -> None:
         nonlocal latest
         latest = report
         if report.total % REPORT_EVERY == 0:
-            pipe.send(report)
+            _say(job.pipe, report)
+
+    async def main(stop: asyncio.Event) -> Report:
+        own = replace(shop, database=database) if shop else workshop(database, job.settings)
+        calm_collector()
+        _stop_when_orphaned(stop)
+        return await work(
+            own,
+            job.scope,
+            job.clock,
+            command=job.command,
+            stop=stop,
+            limit=job.limit,
+            progress=tell,
+        )
 
     try:
-        shop = workshop(database, settings)
-        calm_collector()
-        latest, _ = until_stopped(
-            lambda stop: work(
-                shop, scope, clock, command="send", stop=stop, limit=limit, progress=tell
-            ),
-            [signal.SIGTERM],
-        )
+        latest, _ = until_stopped(main, [signal.SIGTERM])
     except DigestError as error:
         latest.stopped = SendError(error.message, hint=error.hint)
-    pipe.send(latest)
-    pipe.close()
+    _say(job.pipe, latest)
+    job.pipe.close()
     database.close()
 
 
-def _listen(reports: dict[Connection, Report], progress: Callable[[Report], None]) -> None:
-    talking = list(reports)
-    while talking:
-        for pipe in wait(talking):
-            assert isinstance(pipe, Connection)
-            try:
-                reports[pipe] = pipe.recv()
-            except EOFError:
-                talking.remove(pipe)
-            progress(_together(reports.values()))
+def _say(pipe: Connection, report: Report) -> None:
+    with suppress(BrokenPipeError):  # nobody listens any more: the ledger knows all the same
+        pipe.send(report)
+
+
+def _stop_when_orphaned(stop: asyncio.Event) -> None:
+    """Drain when the parent has died: nobody would ever stop this process again."""
+    parent = parent_process()
+    assert parent is not None
+    asyncio.get_running_loop().add_reader(parent.sentinel, stop.set)
 
 
 def _together(reports: Iterable[Report]) -> Report:

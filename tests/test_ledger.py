@@ -151,8 +151,8 @@ def test_a_deferred_delivery_is_claimed_only_when_its_time_has_come(
     settle(office, owner, Outcome(claim, State.DEFERRED, next_attempt_at=later, tried=1))
     assert office.claim(owner, NOW) == []
     with office.database.reading() as session:
-        assert not ledger.is_ready(session, later - timedelta(microseconds=1))
-        assert ledger.is_ready(session, later)
+        assert not ledger.waiting(session, later - timedelta(microseconds=1))
+        assert ledger.waiting(session, later)
     (again,) = office.claim(owner, later)
     assert (again.user, again.attempts, again.fence) == ("ann", 1, 2)
 
@@ -444,7 +444,7 @@ def test_an_empty_ledger_is_looked_at_without_trouble(tmp_path: Path) -> None:
         assert office.plan() == 0
         assert office.recover() == Recovered()
         with office.database.writing() as session:
-            assert not ledger.is_ready(session, NOW)
+            assert not ledger.waiting(session, NOW)
             assert ledger.counts(session, ledger.of_period(WEEK)) == {}
             assert ledger.find(session, "ann", WEEK) is None
             assert ledger.mark(session, "nobody", [], NOW) == set()

@@ -16,7 +16,9 @@ from digest import window, workers
 from digest.ledger import Scope
 from digest.models import Run
 from digest.run import Report
+from digest.workers import Crew
 from tests.office import (
+    ANY,
     Office,
     counted,
     ended,
@@ -145,29 +147,18 @@ def test_workers_drain_when_interrupted_whoever_is_told(
     assert states["sent"] == len(server.accepted) < 40
 
 
-def side_by_side(office: Office, server: ScriptedServer) -> Report:
-    """Two workers, and this process as their parent."""
-    office.plan(WEEK, now())
-    office.settings = office.mailing_to(server)
-    office.resettle()
-    return workers.send(office.shop, Scope((WEEK,), wanted=(WEEK,)), now, workers=2)
-
-
-def test_an_error_in_a_worker_reaches_the_report_in_words(
-    office: Office, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_an_error_in_a_worker_reaches_the_report_in_words(office: Office) -> None:
     """Here the database refuses every mark."""
     office.sql(
         "CREATE TRIGGER disk BEFORE UPDATE ON deliveries WHEN NEW.state = 'sending'"
         " BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END"
     )
     with serving() as server:
-        report = side_by_side(office, server)
-    assert report.stopped is not None
-    assert "disk is full" in report.stopped.message
-    assert "make room" in report.stopped.hint
-    assert report.incomplete
-    assert "Traceback" not in capfd.readouterr().err
+        end = ended(send(office, server, "--workers", "2"))
+    assert end.code == 1
+    assert "disk is full" in end.err
+    assert "make room" in end.err
+    assert "Traceback" not in end.err
     assert server.received == []
     assert counted(office.states()) == {"pending": 40}
 
@@ -177,12 +168,57 @@ def test_a_worker_that_is_killed_does_not_stop_the_other(office: Office) -> None
         os.kill(office.all(Run)[0].pid, signal.SIGKILL)
 
     with serving({".": once(kill, at=5)}) as server:
-        report = side_by_side(office, server)
-        assert report.stopped is not None
-        assert "a worker process died" in report.stopped.message
+        end = ended(send(office, server, "--workers", "2"))
+        assert end.code == 1
+        assert "a worker process died" in end.err
         finish(office, server)
         assert set(server.accepted) == EVERYBODY
         assert len(server.accepted) <= len(EVERYBODY) + CONNECTIONS
+
+
+def test_workers_drain_and_end_when_their_parent_is_killed(office: Office) -> None:
+    """Nobody would ever stop them again."""
+    running: list[subprocess.Popen[str]] = []
+
+    def kill() -> None:
+        running[0].kill()
+
+    with serving({"DATA": once(kill, at=9)}) as server:
+        running.append(send(office, server, "--workers", "2"))
+        # They hold its standard output open: it is closed when the last of them has gone.
+        assert ended(running[0]).code == -signal.SIGKILL
+        assert {run.finished_at is None for run in office.all(Run)} == {False}
+        assert set(counted(office.states())) == {"sent", "pending"}
+        finish(office, server)
+        assert_each_mail_once(server)
+
+
+def test_workers_that_load_everything_anew_share_the_mails_too(office: Office) -> None:
+    """The daemon's: it has a loop and threads, and cannot be copied."""
+    office.plan(WEEK, now())
+    with serving() as server:
+        office.settings = office.mailing_to(server)
+        office.resettle()
+
+        async def main() -> Report:
+            crew = Crew(office.shop, ANY, now, workers=2, command="daemon", limit=31, copied=False)
+            return await crew.report(asyncio.Event(), lambda _: None)
+
+        assert asyncio.run(main()).states == {("sent", ""): 31}
+        assert len(set(server.accepted)) == len(server.accepted) == 31
+
+
+@pytest.mark.parametrize(
+    ("most", "waiting", "number"), [(2, 0, 1), (2, 199, 1), (2, 200, 2), (2, 9999, 2), (1, 9999, 1)]
+)
+def test_only_where_it_pays_there_are_several_processes(
+    most: int, waiting: int, number: int
+) -> None:
+    assert workers.fitting(most, waiting, worth=100) == number
+
+
+def test_by_itself_there_is_one_process_per_core() -> None:
+    assert workers.fitting(0, 10_000_000, worth=100) == len(os.sched_getaffinity(0))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Select, and_, literal, or_, select, text, true, update
+from sqlalchemy import Select, and_, func, literal, or_, select, text, true, update
 from sqlmodel import Session
 
 from digest.database import execute_many, insert
@@ -182,6 +182,7 @@ def reopen(
     )
 
 
-def is_ready(session: Session, now: datetime) -> bool:
-    """Whether there is anything to claim."""
-    return session.scalar(select(_deliveries.c.id).where(_ready(now, Scope())).limit(1)) is not None
+def waiting(session: Session, now: datetime, scope: Scope = Scope()) -> int:
+    """How many deliveries in ``scope`` could be claimed now."""
+    count = select(func.count()).select_from(_deliveries).where(_ready(now, scope))
+    return session.scalar(count) or 0
