@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlmodel import Session
 
+from digest.database import among, fetch
 from digest.models import Post, State, Subscription, Suppression, User, table
 
 _users, _posts = table(User), table(Post)
@@ -52,7 +53,8 @@ def authors(session: Session, ids: Sequence[str]) -> dict[str, Author]:
         .where(other.c.email_key == _users.c.email_key, other.c.id < _users.c.id)
     )
     writes = select(_posts.c.id).where(_posts.c.author_id == _users.c.id)
-    rows = session.execute(
+    rows = fetch(
+        session,
         select(
             _users.c.id,
             _users.c.name,
@@ -68,7 +70,7 @@ def authors(session: Session, ids: Sequence[str]) -> dict[str, Author]:
         )
         .outerjoin(_subscriptions, _subscriptions.c.user_id == _users.c.id)
         .outerjoin(_suppressions, _suppressions.c.email_key == _users.c.email_key)
-        .where(_users.c.id.in_(ids))
+        .where(among(_users.c.id, ids)),
     )
     return {
         row.id: Author(

@@ -6,8 +6,9 @@ writes would be refused at once when another writer is at work, whatever the bus
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
@@ -17,13 +18,27 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Connection,
+    Engine,
+    Insert,
+    Select,
+    Table,
+    Text,
+    TypeDecorator,
+    bindparam,
+    create_engine,
+    event,
+)
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL, Dialect, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeEngine
 from sqlmodel import Session
 
 from digest.errors import ConfigError, DatabaseError
@@ -161,10 +176,57 @@ def insert(session: Session, into: Table) -> sqlite.Insert | postgresql.Insert:
     return postgresql.insert(into) if dialect == "postgresql" else sqlite.insert(into)
 
 
+def fetch(session: Session, statement: Select[Any]) -> list[Any]:
+    """Every row that ``statement`` selects, fetched at once.
+
+    As plain columns and not by way of the ORM, and not one by one: a batch asks for thousands.
+    """
+    return list(session.connection().execute(statement).all())
+
+
 def execute_many(session: Session, statement: Insert | Any, rows: Sequence[dict[str, Any]]) -> None:
     """Run ``statement`` once per row; no rows is no work."""
     if rows:
         session.connection().execute(statement, rows)
+
+
+class _Texts(TypeDecorator[list[str]]):
+    """Many texts as one parameter: an array, or JSON where there are none."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """What the database takes."""
+        return dialect.type_descriptor(ARRAY(Text) if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: list[str] | None, dialect: Dialect) -> Any:
+        """Python to database."""
+        return value if dialect.name == "postgresql" else json.dumps(value)
+
+
+def among(column: ColumnElement[str], texts: Collection[str]) -> ColumnElement[bool]:
+    """Is ``column`` one of ``texts``? A batch is one parameter, whatever its size.
+
+    ``IN`` with a parameter for each costs more than the query itself.
+    """
+    return column.bool_op("IN")(_Each(bindparam(None, list(texts), type_=_Texts, unique=True)))
+
+
+class _Each(FunctionElement[str]):
+    """The elements of one parameter, as a sub-query."""
+
+    inherit_cache = True
+
+
+@compiles(_Each, "sqlite")
+def _each_sqlite(element: _Each, compiler: SQLCompiler, **options: Any) -> str:
+    return f"(SELECT value FROM json_each({compiler.process(element.clauses, **options)}))"  # noqa: S608 - no values, a parameter
+
+
+@compiles(_Each, "postgresql")
+def _each_postgresql(element: _Each, compiler: SQLCompiler, **options: Any) -> str:
+    return f"(SELECT unnest({compiler.process(element.clauses, **options)}))"
 
 
 class later(FunctionElement[datetime]):  # noqa: N801 - reads as a function in SQL

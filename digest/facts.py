@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, Select, Table, case, func, literal, select
 from sqlmodel import Session
 
 from digest import window
+from digest.database import among, fetch
 from digest.models import NOBODY, Counter, Post, Reaction, ReactionType, User, View, table
 from digest.window import Period, Window
 
@@ -150,10 +151,23 @@ def author_weeks(session: Session, batch: Batch) -> dict[str, AuthorWeek]:
 
 
 def slot(at: ColumnElement[datetime], bounds: Sequence[datetime]) -> ColumnElement[int]:
-    """Which of the half-open spans between ``bounds`` an instant falls in, counted from 0."""
-    if len(bounds) == 2:
-        return literal(0)
-    return case(*((at < end, n) for n, end in enumerate(bounds[1:-1])), else_=len(bounds) - 2)
+    """Which of the half-open spans between ``bounds`` an instant falls in, counted from 0.
+
+    By halving, so that a row is compared with few of the bounds.
+    """
+    return _halved(at, bounds, 0, len(bounds) - 2)
+
+
+def _halved(
+    at: ColumnElement[datetime], bounds: Sequence[datetime], first: int, last: int
+) -> ColumnElement[int]:
+    if first == last:
+        return literal(first)
+    middle = (first + last) // 2
+    return case(
+        (at < bounds[middle + 1], _halved(at, bounds, first, middle)),
+        else_=_halved(at, bounds, middle + 1, last),
+    )
 
 
 def within(
@@ -163,7 +177,7 @@ def within(
     return (
         select(posts.c.author_id, *columns)
         .join_from(posts, facts, facts.c.post_id == posts.c.id)
-        .where(posts.c.author_id.in_(users), facts.c.at >= span.start, facts.c.at < span.end)
+        .where(among(posts.c.author_id, users), facts.c.at >= span.start, facts.c.at < span.end)
     )
 
 
@@ -187,10 +201,11 @@ def _add_views(session: Session, batch: Batch, found: dict[str, dict[str, PostWe
     """Logged displays: their number, and how many named people they went to."""
     named = case((views.c.viewer_id != NOBODY, views.c.viewer_id))
     columns = (func.sum(views.c.count), anonymous_views(), func.count(named.distinct()))
-    for author, id_, total, nobody, reach in session.execute(
+    for author, id_, total, nobody, reach in fetch(
+        session,
         within(views, batch.users, batch.window, posts.c.id, *columns)
         .where(_NOT_OWN_VIEW)
-        .group_by(*_KEY)
+        .group_by(*_KEY),
     ):
         found[author][id_] = PostWeek(id_, total, nobody, reach or None)
 
@@ -199,10 +214,11 @@ def _add_reactions(session: Session, batch: Batch, found: dict[str, dict[str, Po
     """Public acts, and how many of them are replies."""
     reply = case((reactions.c.type == ReactionType.REPLY, reactions.c.count), else_=0)
     columns = (func.sum(reactions.c.count), func.sum(reply))
-    for author, id_, acts, replies in session.execute(
+    for author, id_, acts, replies in fetch(
+        session,
         within(reactions, batch.users, batch.window, posts.c.id, *columns)
         .where(_NOT_OWN_REACTION)
-        .group_by(*_KEY)
+        .group_by(*_KEY),
     ):
         post = _post(found[author], id_)
         post.reactions, post.replies = acts, replies
@@ -225,8 +241,9 @@ def _add_counters(
     day = slot(counters.c.at, batch.days).label("day")
     gains = (counters.c.likes_gain, counters.c.reposts_gain, counters.c.replies_gain)
     columns = [func.sum(gain) for gain in (counters.c.views_gain, *gains)]
-    for author, id_, n, seen, likes, reposts, replies in session.execute(
-        within(counters, batch.users, batch.window, posts.c.id, day, *columns).group_by(*_KEY, day)
+    for author, id_, n, seen, likes, reposts, replies in fetch(
+        session,
+        within(counters, batch.users, batch.window, posts.c.id, day, *columns).group_by(*_KEY, day),
     ):
         readings.add((author, "read"))
         if not (likes is reposts is replies is None):
@@ -264,10 +281,11 @@ def _add_days(session: Session, batch: Batch, weeks: dict[str, AuthorWeek], coun
     for facts, not_own in ((views, _NOT_OWN_VIEW), (reactions, _NOT_OWN_REACTION)):
         day = slot(facts.c.at, batch.days).label("day")
         users_ = [u for u, week in weeks.items() if bool(week.views) == (facts is views)]
-        for author, n, count in session.execute(
+        for author, n, count in fetch(
+            session,
             within(facts, users_, batch.window, day, func.sum(facts.c.count))
             .where(not_own)
-            .group_by(posts.c.author_id, day)
+            .group_by(posts.c.author_id, day),
         ):
             week = weeks[author]
             week.days = week.days or [0] * 7
@@ -329,30 +347,34 @@ def _add_audience(session: Session, batch: Batch, weeks: dict[str, AuthorWeek]) 
         .group_by(posts.c.author_id, views.c.viewer_id)
         .subquery()
     )
-    for author, reach, new, before in session.execute(
+    for author, reach, new, before in fetch(
+        session,
         select(
             seen.c.author_id,
             func.sum(case((seen.c.last >= start, 1), else_=0)),
             func.sum(case((seen.c.first >= start, 1), else_=0)),
             func.sum(case((seen.c.first < start, 1), else_=0)),
-        ).group_by(seen.c.author_id)
+        ).group_by(seen.c.author_id),
     ):
         if author in weeks and reach:
             weeks[author].reach = reach
             weeks[author].new_people = new if before else None
     actors = func.count(reactions.c.actor_id.distinct())
     nobody = func.sum(case((reactions.c.actor_id == NOBODY, 1), else_=0))
-    for author, reactors, unnamed in session.execute(
+    for author, reactors, unnamed in fetch(
+        session,
         within(reactions, batch.users, batch.window, actors, nobody)
         .where(_NOT_OWN_REACTION)
-        .group_by(posts.c.author_id)
+        .group_by(posts.c.author_id),
     ):
         weeks[author].reactors = None if unnamed else reactors
 
 
 def _add_words(session: Session, top: dict[str, PostWeek]) -> None:
     """Titles, texts and addresses, of the posts that are shown only."""
-    for id_, *words in session.execute(select(posts.c.id, *WORDS).where(posts.c.id.in_(list(top)))):
+    for id_, *words in fetch(
+        session, select(posts.c.id, *WORDS).where(among(posts.c.id, list(top)))
+    ):
         post = top[id_]
         post.published_at, post.title, post.text, post.url = words
 
@@ -378,7 +400,7 @@ def _add_people(session: Session, batch: Batch, top: dict[str, PostWeek]) -> Non
         .join_from(reactions, posts, posts.c.id == reactions.c.post_id)
         .join(users, users.c.id == reactions.c.actor_id)
         .where(
-            reactions.c.post_id.in_(list(top)),
+            among(reactions.c.post_id, top),
             reactions.c.at >= batch.window.start,
             reactions.c.at < batch.window.end,
             _NOT_OWN_REACTION,
@@ -386,8 +408,8 @@ def _add_people(session: Session, batch: Batch, top: dict[str, PostWeek]) -> Non
         .group_by(reactions.c.post_id, reactions.c.actor_id, users.c.name)
         .subquery()
     )
-    for row in session.execute(
-        select(acts).where(acts.c.place <= NAMED).order_by(acts.c.post_id, acts.c.place)
+    for row in fetch(
+        session, select(acts).where(acts.c.place <= NAMED).order_by(acts.c.post_id, acts.c.place)
     ):
         post = top[row.post_id]
         if not post.people:

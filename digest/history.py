@@ -16,7 +16,7 @@ from sqlalchemy import Table, case, func, literal, select
 from sqlmodel import Session
 
 from digest import window
-from digest.database import execute_many, insert
+from digest.database import among, execute_many, fetch, insert
 from digest.facts import (
     Batch,
     Metric,
@@ -138,15 +138,16 @@ def _since(session: Session, batch: Batch) -> dict[str, Since]:
         owner = column.table.c.post_id == posts.c.id
         return select(func.min(column)).where(owner, *conditions).scalar_subquery()
 
-    rows = session.execute(
+    rows = fetch(
+        session,
         select(
             posts.c.author_id,
             func.min(first(views.c.at)).label("views"),
             func.min(first(counters.c.at)).label("counted"),
             func.min(first(reactions.c.at)).label("reactions"),
         )
-        .where(posts.c.author_id.in_(batch.users))
-        .group_by(posts.c.author_id)
+        .where(among(posts.c.author_id, batch.users))
+        .group_by(posts.c.author_id),
     )
     return {row.author_id: Since(row.views, row.reactions, row.counted) for row in rows}
 
@@ -160,12 +161,13 @@ def _needed(since: Since | None, spans: Mapping[str, Window]) -> list[str]:
 def _stored(session: Session, batch: Batch, names: Sequence[str]) -> dict[str, dict[str, Week]]:
     found: dict[str, dict[str, Week]] = defaultdict(dict)
     columns = (_snapshots.c.period, _snapshots.c.views, _snapshots.c.reach, _snapshots.c.reactions)
-    for user, period, *figures in session.execute(
+    for user, period, *figures in fetch(
+        session,
         select(_snapshots.c.user_id, *columns).where(
-            _snapshots.c.user_id.in_(batch.users),
+            among(_snapshots.c.user_id, batch.users),
             _snapshots.c.period >= names[0],
             _snapshots.c.period <= names[-1],
-        )
+        ),
     ):
         found[user][period] = Week(period, *figures)
     return found
@@ -231,20 +233,22 @@ class _Past:
 
     def _rows(self, facts: Table, *columns: Any) -> Iterable[Any]:
         week = slot(facts.c.at, self._bounds).label("week")
-        return self._session.execute(
+        return fetch(
+            self._session,
             within(facts, self._users, self._span, week, *columns)
             .where(_BY_OTHERS[facts])
-            .group_by(posts.c.author_id, week)
+            .group_by(posts.c.author_id, week),
         )
 
     def _gains(self, facts: Table, gain: Any) -> _Totals:
         """Counter gains of the post-weeks of which there are no events among ``facts``."""
         week = slot(counters.c.at, self._bounds).label("week")
-        gains = self._session.execute(
+        gains = fetch(
+            self._session,
             within(counters, self._users, self._span, counters.c.post_id, week, func.sum(gain))
             .where(gain.is_not(None))
-            .group_by(posts.c.author_id, counters.c.post_id, week)
-        ).all()
+            .group_by(posts.c.author_id, counters.c.post_id, week),
+        )
         if not gains:
             return {}
         logged = self._logged(facts, sorted({author for author, *_ in gains}))
@@ -256,10 +260,11 @@ class _Past:
 
     def _logged(self, facts: Table, users: Sequence[str]) -> set[tuple[str, int]]:
         week = slot(facts.c.at, self._bounds).label("week")
-        rows = self._session.execute(
+        rows = fetch(
+            self._session,
             within(facts, users, self._span, facts.c.post_id, week)
             .where(_BY_OTHERS[facts])
-            .distinct()
+            .distinct(),
         )
         return {(post, number) for _, post, number in rows}
 

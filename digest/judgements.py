@@ -16,7 +16,7 @@ from typing import Any, cast
 from sqlalchemy import ColumnElement, Select, Table, and_, case, func, select, union
 from sqlmodel import Session
 
-from digest.database import execute_many, insert, later
+from digest.database import among, execute_many, fetch, insert, later
 from digest.facts import WORDS, Batch, anonymous_views, counters, posts, reactions, views
 from digest.models import NOBODY, Judgement, ReactionType, table
 from digest.stats import BetaPrior, GammaPrior, beta_prior, gamma_prior
@@ -110,7 +110,7 @@ def careers(session: Session, batch: Batch) -> dict[str, Career]:
     found: dict[str, Career] = defaultdict(Career)
     unjudged: dict[str, Judged] = {}
     earliest_new = batch.window.start - timedelta(hours=HOURS)
-    for author, id_, published_at, known, *figures in session.execute(_candidates(batch)):
+    for author, id_, published_at, known, *figures in fetch(session, _candidates(batch)):
         new = published_at >= earliest_new
         if known:
             post = Judged(id_, published_at, new, *figures)
@@ -120,7 +120,7 @@ def careers(session: Session, batch: Batch) -> dict[str, Career]:
         found[author].judged.append(post)
     _judge(session, unjudged)
     _add_words(session, [post for career in found.values() for post in career.new])
-    for author, waiting in session.execute(_waiting(batch)):
+    for author, waiting in fetch(session, _waiting(batch)):
         found[author].waiting = waiting
     return dict(found)
 
@@ -158,7 +158,7 @@ def site_priors(session: Session, batch: Batch) -> Priors:
             .order_by(posts.c.published_at.desc(), posts.c.id)
             .limit(2_000)
         )
-        sample = {id_: Judged(id_, at, new=False) for id_, at in session.execute(latest)}
+        sample = {id_: Judged(id_, at, new=False) for id_, at in fetch(session, latest)}
         _judge(session, sample)
         batch.site[batch.period] = priors(sample.values())
     return cast(Priors, batch.site[batch.period])
@@ -187,7 +187,7 @@ def _candidates(batch: Batch) -> Select[Any]:
             .label("place"),
         )
         .where(
-            posts.c.author_id.in_(batch.users),
+            among(posts.c.author_id, batch.users),
             posts.c.published_at < batch.window.end - timedelta(hours=HOURS),
         )
         .subquery()
@@ -208,7 +208,7 @@ def _waiting(batch: Batch) -> Select[Any]:
     return (
         select(posts.c.author_id, func.count())
         .where(
-            posts.c.author_id.in_(batch.users),
+            among(posts.c.author_id, batch.users),
             posts.c.published_at >= batch.window.end - timedelta(hours=HOURS),
             posts.c.published_at < batch.window.end,
         )
@@ -229,7 +229,7 @@ def _early(facts: Table, chosen: Sequence[str], *columns: ColumnElement[Any]) ->
                 facts.c.at < _ended,
             ),
         )
-        .where(posts.c.id.in_(chosen))
+        .where(among(posts.c.id, chosen))
     )
 
 
@@ -247,8 +247,8 @@ def _count_views(session: Session, chosen: list[str], unjudged: dict[str, Judged
     named = case((views.c.viewer_id != NOBODY, views.c.viewer_id))
     columns = (func.sum(views.c.count), anonymous_views(), func.count(named.distinct()))
     logged = set()
-    for id_, total, nobody, reach in session.execute(
-        _early(views, chosen, *columns).where(not_own).group_by(posts.c.id)
+    for id_, total, nobody, reach in fetch(
+        session, _early(views, chosen, *columns).where(not_own).group_by(posts.c.id)
     ):
         logged.add(id_)
         unjudged[id_].views = total
@@ -258,8 +258,8 @@ def _count_views(session: Session, chosen: list[str], unjudged: dict[str, Judged
     # A counter knows the figure at this age only if it was read in the day before.
     gains = func.sum(counters.c.views_gain)
     read = func.max(counters.c.at) >= later(func.min(posts.c.published_at), HOURS - 24)
-    for id_, total in session.execute(
-        _early(counters, chosen, gains).group_by(posts.c.id).having(read)
+    for id_, total in fetch(
+        session, _early(counters, chosen, gains).group_by(posts.c.id).having(read)
     ):
         if id_ not in logged and total is not None:
             unjudged[id_].views, unjudged[id_].reach = total, None
@@ -273,7 +273,9 @@ def _silent(session: Session, chosen: list[str]) -> list[str]:
         .join(other, other.c.id == views.c.post_id)
         .where(other.c.author_id == posts.c.author_id, views.c.at < posts.c.published_at)
     )
-    return list(session.scalars(select(posts.c.id).where(posts.c.id.in_(chosen), before.exists())))
+    return list(
+        session.scalars(select(posts.c.id).where(among(posts.c.id, chosen), before.exists()))
+    )
 
 
 def _count_reactions(session: Session, chosen: list[str], unjudged: dict[str, Judged]) -> None:
@@ -287,18 +289,19 @@ def _count_reactions(session: Session, chosen: list[str], unjudged: dict[str, Ju
     )
     for post in (unjudged[id_] for id_ in chosen):
         post.engagers = 0
-    for id_, total, nobody, engagers, talkers in session.execute(
+    for id_, total, nobody, engagers, talkers in fetch(
+        session,
         _early(reactions, chosen, *columns)
         .where(reactions.c.actor_id != posts.c.author_id)
-        .group_by(posts.c.id)
+        .group_by(posts.c.id),
     ):
         post = unjudged[id_]
         post.reactions, post.talkers = total, talkers
         post.engagers = None if nobody else engagers
     acts = [counters.c.likes_gain, counters.c.reposts_gain, counters.c.replies_gain]
     gains = sum((func.coalesce(c, 0) for c in acts[1:]), start=func.coalesce(acts[0], 0))
-    for id_, total in session.execute(
-        _early(counters, chosen, func.sum(gains)).group_by(posts.c.id)
+    for id_, total in fetch(
+        session, _early(counters, chosen, func.sum(gains)).group_by(posts.c.id)
     ):
         if total and not unjudged[id_].reactions:
             unjudged[id_].reactions, unjudged[id_].engagers = total, None
@@ -318,13 +321,13 @@ def _count_people(session: Session, chosen: list[str], unjudged: dict[str, Judge
     )
     people = union(seen, acted).subquery()
     counted = select(people.c.id, func.count()).group_by(people.c.id)
-    for id_, audience in session.execute(counted):
+    for id_, audience in fetch(session, counted):
         unjudged[id_].audience = audience
 
 
 def _add_words(session: Session, new: list[Judged]) -> None:
     by_id = {post.id: post for post in new}
-    chosen = posts.c.id.in_(list(by_id))
-    for id_, _, *words in session.execute(select(posts.c.id, *WORDS).where(chosen)):
+    chosen = among(posts.c.id, by_id)
+    for id_, _, *words in fetch(session, select(posts.c.id, *WORDS).where(chosen)):
         post = by_id[id_]
         post.title, post.text, post.url = words

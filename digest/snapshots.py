@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from digest import history, judgements
 from digest.compose import Composed, Loaded, Snapshot
-from digest.database import execute_many, insert
+from digest.database import among, execute_many, fetch, insert
 from digest.facts import Batch, author_weeks
 from digest.history import histories
 from digest.judgements import careers
@@ -23,12 +23,13 @@ _snapshots = table(Stored)
 
 def load(session: Session, batch: Batch, sections: Sequence[Section]) -> Loaded:
     """The facts of a batch: one query per fact, whatever the number of users and sections."""
-    rows = session.execute(
+    rows = fetch(
+        session,
         select(_snapshots.c.user_id, _snapshots.c.body).where(
-            _snapshots.c.user_id.in_(batch.users),
+            among(_snapshots.c.user_id, batch.users),
             _snapshots.c.period == str(batch.period),
             _snapshots.c.body.is_not(None),
-        )
+        ),
     )
     return Loaded(
         frozen={row.user_id: Snapshot.from_json(row.body) for row in rows},

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import func, select
 from sqlmodel import Session
 
+from digest.database import among, fetch
 from digest.facts import AuthorWeek, Batch, PostWeek, author_weeks, posts
 from digest.sections import Section
 from digest.sections.top_posts import ARCHIVE
@@ -16,10 +17,11 @@ from digest.sections.top_posts import ARCHIVE
 def load(session: Session, batch: Batch) -> dict[str, tuple[AuthorWeek, str]]:
     """Each author's week, quiet ones included, and the address of one of their posts."""
     weeks = batch.fact(session, author_weeks)
-    rows = session.execute(
+    rows = fetch(
+        session,
         select(posts.c.author_id, func.max(posts.c.url))
-        .where(posts.c.author_id.in_(batch.users))
-        .group_by(posts.c.author_id)
+        .where(among(posts.c.author_id, batch.users))
+        .group_by(posts.c.author_id),
     )
     return {user: (weeks.get(user, AuthorWeek()), url) for user, url in rows}
 

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlmodel import Session
 
+from digest.database import among, fetch
 from digest.facts import AuthorWeek, Batch, author_weeks, posts
 from digest.judgements import Judged, careers
 from digest.sections import Section
@@ -19,9 +20,9 @@ def load(session: Session, batch: Batch) -> dict[str, tuple[int, dict[str, Any] 
     if not quiet:
         return {}
     written = select(posts.c.author_id, func.count().label("written")).where(
-        posts.c.author_id.in_(quiet)
+        among(posts.c.author_id, quiet)
     )
-    rows = session.execute(written.group_by(posts.c.author_id))
+    rows = fetch(session, written.group_by(posts.c.author_id))
     count = {row.author_id: row.written for row in rows}
     judged = batch.fact(session, careers)
     best = {
@@ -31,10 +32,11 @@ def load(session: Session, batch: Batch) -> dict[str, tuple[int, dict[str, Any] 
     }
     words = {
         row.id: row
-        for row in session.execute(
+        for row in fetch(
+            session,
             select(posts.c.id, posts.c.title, posts.c.url).where(
-                posts.c.id.in_([post.id for post in best.values()])
-            )
+                among(posts.c.id, [post.id for post in best.values()])
+            ),
         )
     }
     return {user: (number, _best(best.get(user), words)) for user, number in count.items()}

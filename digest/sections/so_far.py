@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlmodel import Session
 
+from digest.database import among, fetch
 from digest.facts import TOP, WORDS, Batch, author_weeks, counters, posts, within
 from digest.sections import Section
 from digest.sections.top_posts import EXCERPT
@@ -25,10 +26,11 @@ def load(session: Session, batch: Batch) -> dict[str, list[dict[str, Any]]]:
         return {}
     totals = [func.max(counters.c[n]) for n in ("views", "likes", "reposts", "replies")]
     found: dict[str, list[dict[str, Any]]] = {user: [] for user in users}
-    for author, id_, views, *acts in session.execute(
+    for author, id_, views, *acts in fetch(
+        session,
         within(counters, users, batch.window, posts.c.id, *totals).group_by(
             posts.c.author_id, posts.c.id
-        )
+        ),
     ):
         known = [count for count in acts if count is not None]
         found[author].append({"id": id_, "views": views, "reactions": sum(known)})
@@ -36,8 +38,8 @@ def load(session: Session, batch: Batch) -> dict[str, list[dict[str, Any]]]:
         read.sort(key=lambda post: (-(post["views"] or 0), -post["reactions"], post["id"]))
         found[author] = [post for post in read if post["views"] or post["reactions"]]
     shown = {post["id"]: post for read in found.values() for post in read[:TOP]}
-    chosen = posts.c.id.in_(list(shown))
-    for id_, _, title, text, url in session.execute(select(posts.c.id, *WORDS).where(chosen)):
+    chosen = among(posts.c.id, shown)
+    for id_, _, title, text, url in fetch(session, select(posts.c.id, *WORDS).where(chosen)):
         shown[id_] |= {"title": title, "excerpt": clean(text, EXCERPT), "url": url}
     return found
 
