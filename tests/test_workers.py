@@ -157,10 +157,7 @@ def test_an_error_in_a_worker_reaches_the_report_in_words(
     office: Office, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Here the database refuses every mark."""
-    office.sql(
-        "CREATE TRIGGER disk BEFORE UPDATE ON deliveries WHEN NEW.state = 'sending'"
-        " BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END"
-    )
+    office.refuse_marks()
     with serving() as server:
         report = side_by_side(office, server)
     assert report.stopped is not None
