@@ -6,10 +6,10 @@ READY := $(VENV)/ready
 USERS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup send-digest demo daemon web test lint types check bench lock wheel clean
+.PHONY: help setup send-digest demo daemon web test lint types check bench lock wheel clean test-postgres
 
 help: ## Show what can be done here
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Make the locked virtual environment with the command .venv/bin/digest
 
@@ -35,6 +35,9 @@ web: $(READY) ## Serve the pages and the kept mails on http://127.0.0.1:8025/
 
 test: $(READY) ## Run all tests
 	@$(BIN)/pytest --numprocesses 2
+
+test-postgres: $(READY) ## Run all tests that ask a database on a PostgreSQL server of their own
+	@DIGEST_TEST_DATABASE=postgres $(BIN)/pytest --numprocesses 2
 
 lint: $(READY) ## Look for mistakes and style
 	@$(BIN)/ruff check .

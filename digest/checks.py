@@ -41,7 +41,7 @@ def run_checks(now: datetime) -> list[Finding]:
     if settings is None:
         return findings
     findings += [Finding("sending", "", problem) for problem in _sending(settings)]
-    _look(findings, "database", lambda: _database(settings, now), settings.database_url)
+    _look(findings, "database", lambda: _database(settings, now), _where(settings))
     _look(findings, "mail server", lambda: asyncio.run(_server(settings)), _server_name(settings))
     return findings
 
@@ -78,6 +78,14 @@ def _database(settings: Settings, now: datetime) -> None:
             ledger.waiting(session, now)
     finally:
         database.close()
+
+
+def _where(settings: Settings) -> str:
+    """The database without its password."""
+    try:
+        return str(Database(settings.database_url))
+    except DigestError:
+        return "DATABASE_URL"
 
 
 def _server_name(settings: Settings) -> str:

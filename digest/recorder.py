@@ -109,13 +109,13 @@ class Recorder:
     def _commit(self, group: _Waiting) -> set[int]:
         now = self._clock()
         with self._database.writing() as session:
+            if now - self._beat_at > HEARTBEAT:  # first, as whoever ends a run locks that row first
+                ledger.heartbeat(session, self._owner, now)
+                self._beat_at = now
             ledger.settle(session, self._owner, group.outcomes, now)
             for outcome in group.outcomes:
                 if outcome.dead_address:
                     suppress(session, outcome.dead_address, "hard-bounce", now, outcome.reply)
-            if now - self._beat_at > HEARTBEAT:
-                ledger.heartbeat(session, self._owner, now)
-                self._beat_at = now
             marks = [(claim, message_id) for claim, message_id, _ in group.marks]
             return ledger.mark(session, self._owner, marks, now) if marks else set()
 

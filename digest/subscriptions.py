@@ -34,7 +34,8 @@ def enrol(session: Session, settings: Settings, now: datetime) -> int:
     A zone that nobody knows counts as none: the site's own takes its place.
     """
     zone_of = func.coalesce(_users.c.timezone, literal(settings.timezone))
-    without = ~_users.c.id.in_(select(_subscriptions.c.user_id))
+    own = select(_subscriptions.c.user_id).where(_subscriptions.c.user_id == _users.c.id)
+    without = ~own.exists()
     new = 0
     for written in session.scalars(select(zone_of).where(without).distinct()).all():
         name = _known(written, settings)
@@ -50,7 +51,7 @@ def enrol(session: Session, settings: Settings, now: datetime) -> int:
         }
         chosen = select(*columns.values()).where(without, zone_of == written)
         statement = database.insert(session, _subscriptions).from_select(list(columns), chosen)
-        new += session.connection().execute(statement).rowcount
+        new += session.connection().execute(statement.on_conflict_do_nothing()).rowcount
     _follow_moves(session, settings, now)
     return new
 

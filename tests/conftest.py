@@ -15,16 +15,38 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import time_machine
 
 from digest.cli import main
 from digest.config import PREFIX, Settings
 from digest.database import Database
+from tests import databases
+from tests.databases import REQUIRED
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-REQUIRED = os.environ.get("DIGEST_REQUIRE", "").split(",")
-"""What a test run must have; elsewhere tests that need a missing thing skip and say so."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On PostgreSQL only what asks a database is run; the rest would be the same again."""
+    if databases.POSTGRES:
+        left = [item for item in items if not _asks_a_database(item)]
+        items[:] = [item for item in items if _asks_a_database(item)]
+        config.hook.pytest_deselected(items=left)
+
+
+def _asks_a_database(item: pytest.Item) -> bool:
+    assert isinstance(item, pytest.Function)
+    if {"database", "settings", "digest"} & set(item.fixturenames):
+        return True
+    makers = {"tests.office", "tests.databases"}
+    return any(getattr(one, "__module__", "") in makers for one in vars(item.module).values())
+
+
+# A busy machine is no failure: how long something takes is for the bench.
+hypothesis.settings.register_profile("house", deadline=None)
+hypothesis.settings.load_profile("house")
 
 
 @pytest.fixture(scope="session")
@@ -43,19 +65,38 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(variable)
 
 
+@pytest.fixture(autouse=True)
+def databases_of_a_test_end_with_it() -> Iterator[None]:
+    """First of all fixtures, so that everybody else has let go of them."""
+    before = databases.mark()
+    yield
+    databases.sweep(before)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def the_server_ends_with_the_tests() -> Iterator[None]:
+    yield
+    databases.stop_server()
+
+
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    """An empty database file with all tables."""
-    made = Database(f"sqlite:///{tmp_path}/digest.db")
-    made.migrate()
+def database_url(tmp_path: Path) -> str:
+    """An empty database with all tables, of the kind that is tested."""
+    return databases.new_database(tmp_path / "digest.db")
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """The empty database, open."""
+    made = Database(database_url)
     yield made
     made.close()
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def settings(database_url: str, tmp_path: Path) -> Settings:
     """Settings as a first trial has them, in a folder of the test's own."""
-    return Settings(database_url=f"sqlite:///{tmp_path}/digest.db", var=tmp_path / "var")
+    return Settings(database_url=database_url, var=tmp_path / "var")
 
 
 @dataclass(frozen=True)
@@ -93,6 +134,15 @@ class Front:
         return Result(code if isinstance(code, int) else 0, said.out, said.err)
 
     @property
+    def url(self) -> str:
+        """Its database."""
+        return os.environ.get("DIGEST_DATABASE_URL", f"sqlite:///{self.folder}/var/digest.db")
+
+    def sql(self, statement: str, *values: Any, **named: Any) -> list[Any]:
+        """Look into the database, or change it, as another program would."""
+        return databases.sql(self.url, statement, *values, **named)
+
+    @property
     def kept(self) -> list[EmailMessage]:
         """The mails in the embedded mailbox, in order of arrival."""
         files = sorted((self.folder / "var" / "mailbox").glob("*.eml"))
@@ -113,8 +163,10 @@ class Front:
 def digest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Front:
-    """The command line in an empty folder."""
+    """The command line in an empty folder, with a database of the kind that is tested."""
     monkeypatch.chdir(tmp_path)
+    if databases.POSTGRES:
+        monkeypatch.setenv("DIGEST_DATABASE_URL", databases.new_database(tmp_path))
     return Front(tmp_path, capfd)
 
 

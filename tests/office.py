@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import uvloop
@@ -30,6 +28,8 @@ from digest.mail import Mailer
 from digest.models import Delivery, Post, Run, State, Subscription, Suppression, User, View, table
 from digest.run import Report, Workshop
 from digest.sections import sections
+from tests import databases
+from tests.databases import POSTGRES
 from tests.scripted_smtp import Script, ScriptedServer
 
 WEEK = "2026-W46"
@@ -53,28 +53,17 @@ def mailer() -> Mailer:
     return Mailer(Settings(secret_key=SecretStr(SECRET)), sections())
 
 
-@cache
-def empty_database() -> bytes:
-    """A file with all tables, made once for all tests."""
-    with TemporaryDirectory() as folder:
-        database = Database(f"sqlite:///{folder}/empty.db")
-        database.migrate()
-        database.close()
-        return Path(folder, "empty.db").read_bytes()
-
-
 class Office:
-    """One database file, its settings and its workshop."""
+    """One database, its settings and its workshop."""
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.folder = folder
         self.settings = Settings(
-            database_url=f"sqlite:///{folder}/digest.db",
+            database_url=databases.new_database(folder / "digest.db"),
             var=folder / "var",
             secret_key=SecretStr(SECRET),
             **settings,
         )
-        (folder / "digest.db").write_bytes(empty_database())
         self.database = Database(self.settings.database_url)
         self.shop = Workshop(self.database, self.settings, sections(), mailer())
         self.server = ScriptedServer()
@@ -133,10 +122,27 @@ class Office:
         self.settings = self.settings.model_copy(update=settings)
         self.shop = replace(self.shop, settings=self.settings)
 
-    def sql(self, statement: str) -> None:
-        """Change something as another program would, which knows none of our rules."""
-        with closing(sqlite3.connect(self.folder / "digest.db")) as other, other:
-            other.execute(statement)
+    def sql(self, statement: str, *values: Any, **named: Any) -> list[Any]:
+        """Do something as another program would, which knows none of our rules."""
+        return databases.sql(self.settings.database_url, statement, *values, **named)
+
+    def refuse_marks(self) -> None:
+        """From now on the database refuses every mark, in the words of a full disk."""
+        if POSTGRES:
+            self.sql(
+                "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS"
+                " 'BEGIN RAISE EXCEPTION ''database or disk is full''; END'"
+            )
+        act = (
+            "EXECUTE FUNCTION full_disk()"
+            if POSTGRES
+            else "BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END"
+        )
+        each = "FOR EACH ROW WHEN (NEW.state = 'sending')"
+        self.sql(f"CREATE TRIGGER disk BEFORE UPDATE ON deliveries {each} {act}")
+
+    def allow_marks(self) -> None:
+        self.sql("DROP TRIGGER disk" + " ON deliveries" * POSTGRES)
 
     def rows(self) -> dict[str, Any]:
         """The ledger's row of each user; of several weeks, the latest."""

@@ -9,7 +9,6 @@ import email.policy
 import gzip
 import json
 import re
-import sqlite3
 from collections.abc import Iterator
 from datetime import timedelta
 from email.headerregistry import AddressHeader
@@ -97,8 +96,7 @@ def messages(digest: Front) -> Iterator[bytes]:
 
 
 def ask(digest: Front, statement: str) -> list[tuple[Any, ...]]:
-    with sqlite3.connect(digest.folder / "var" / "digest.db") as database:
-        return database.execute(statement).fetchall()
+    return digest.sql(statement)
 
 
 def page_of(mail: EmailMessage) -> HtmlElement:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import mkdtemp
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -20,6 +21,7 @@ from digest.history import histories
 from digest.judgements import careers
 from digest.models import Counter, Post, Reaction, User, View, table
 from digest.window import Period
+from tests.databases import new_database
 
 WEEK = Period(2026, 46)
 TZ = ZoneInfo("Europe/London")
@@ -239,8 +241,7 @@ def test_a_batch_counts_what_counting_one_by_one_counts(
     rows: list[tuple[str, int, str, int]], tmp_path: Path
 ) -> None:
     """The oracle reads every row in Python; the product asks one question per fact."""
-    database = Database("sqlite://")
-    database.migrate()
+    database = Database(new_database(Path(mkdtemp(dir=tmp_path)) / "digest.db"))
     owner = {"p": "alice", "q": "alice", "r": "bob"}
     fill(
         database,

@@ -3,16 +3,17 @@
 import gzip
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
 from digest.database import Database
 from digest.errors import InputError, UsageError
 from digest.ingest import Outcome, Progress, Report, ingest
 from tests.conversions import write
+from tests.databases import ask
 
 USERS = [("alice", "Alice", "alice@example.example"), ("bob", "Bob", "bob@example.example")]
 POSTS = [("p1", "alice"), ("p2", "bob")]
@@ -22,11 +23,7 @@ Sql = Callable[[str], list[tuple[Any, ...]]]
 
 @pytest.fixture
 def sql(database: Database) -> Sql:
-    def ask(statement: str) -> list[tuple[Any, ...]]:
-        with database.reading() as session:
-            return [tuple(row) for row in session.connection().execute(text(statement))]
-
-    return ask
+    return partial(ask, database)
 
 
 @pytest.fixture

@@ -3,14 +3,13 @@
 import gzip
 import tracemalloc
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import text
 
 from digest.database import Database
 from digest.errors import InputError
 from digest.ingest import Outcome, Report, ingest
+from tests.databases import ask
 
 USERS = """
 <row Id="1" DisplayName="Ada" CreationDate="2018-03-01T10:00:00.123" LastAccessDate="2018-09-02T02:00:00.000" />
@@ -47,29 +46,24 @@ def dump(folder: Path, **files: str) -> Path:
     return folder
 
 
-def rows(database: Database, statement: str) -> list[tuple[Any, ...]]:
-    with database.reading() as session:
-        return [tuple(row) for row in session.connection().execute(text(statement))]
-
-
 def said(report: Report, outcome: Outcome) -> list[str]:
     return [str(problem) for problem in report.problems if problem.outcome is outcome]
 
 
 def test_questions_and_answers_are_posts(database: Database, tmp_path: Path) -> None:
     ingest(database, dump(tmp_path / "quiz_2018"))
-    assert rows(database, "SELECT id, author_id, title, text, url, kind, topics FROM posts") == [
+    assert ask(database, "SELECT id, author_id, title, text, url, kind, topics FROM posts") == [
         ("10", "1", "Is List<int> a type?", "I wonder.", "", "question", "types;c-sharp"),
         ("11", "2", "Answer to: Is List<int> a type?", "Yes.", "", "answer", ""),
     ]
-    assert rows(database, "SELECT published_at FROM posts WHERE id = '10'") == [
+    assert ask(database, "SELECT published_at FROM posts WHERE id = '10'") == [
         ("2018-03-12 17:00:00.567000",)
     ]
 
 
 def test_addresses_are_made_up_and_lead_nowhere(database: Database, tmp_path: Path) -> None:
     ingest(database, dump(tmp_path / "Quiz_2018"))
-    assert rows(database, "SELECT id, name, email FROM users ORDER BY id") == [
+    assert ask(database, "SELECT id, name, email FROM users ORDER BY id") == [
         ("1", "Ada", "user-1@quiz-2018.example"),
         ("2", "Bo & Co", "user-2@quiz-2018.example"),
     ]
@@ -79,7 +73,7 @@ def test_links_are_known_where_the_folder_is_named_after_the_site(
     database: Database, tmp_path: Path
 ) -> None:
     ingest(database, dump(tmp_path / "cooking.stackexchange.com"))
-    assert rows(database, "SELECT url FROM posts ORDER BY id") == [
+    assert ask(database, "SELECT url FROM posts ORDER BY id") == [
         ("https://cooking.stackexchange.com/questions/10",),
         ("https://cooking.stackexchange.com/a/11",),
     ]
@@ -88,7 +82,7 @@ def test_links_are_known_where_the_folder_is_named_after_the_site(
 def test_votes_comments_and_answers_are_reactions(database: Database, tmp_path: Path) -> None:
     """Up-votes have a day only and no user; down-votes are nobody's business."""
     ingest(database, dump(tmp_path / "quiz"))
-    assert rows(database, "SELECT * FROM reactions ORDER BY post_id, at") == [
+    assert ask(database, "SELECT * FROM reactions ORDER BY post_id, at") == [
         ("10", "2018-03-12 18:00:00.030000", "2", "reply", 1),
         ("10", "2018-03-13 08:00:00.000000", "2", "reply", 1),
         ("10", "2018-03-13 10:30:00.000000", "", "like", 2),
@@ -101,7 +95,7 @@ def test_view_counts_are_totals_at_the_latest_instant_of_the_dump(
     database: Database, tmp_path: Path
 ) -> None:
     ingest(database, dump(tmp_path / "quiz"))
-    assert rows(database, "SELECT post_id, at, views, views_gain FROM counters") == [
+    assert ask(database, "SELECT post_id, at, views, views_gain FROM counters") == [
         ("10", "2018-09-02 02:00:00.000000", 120, None)
     ]
 
@@ -136,7 +130,7 @@ def test_a_file_that_breaks_off_is_read_as_far_as_it_goes(
     (folder / "Comments.xml").write_text(whole[: whole.index('Id="8"')], encoding="utf-8")
     report = ingest(database, folder)
     assert any("not well-formed from here on" in text_ for text_ in said(report, Outcome.REJECTED))
-    assert rows(database, "SELECT count(*) FROM reactions") == [(4,)]
+    assert ask(database, "SELECT count(*) FROM reactions") == [(4,)]
 
 
 def test_a_document_type_is_refused(database: Database, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from digest.ingest.rows import (
     ViewRow,
 )
 from tests.conversions import write
+from tests.databases import ask, new_database
 
 PEOPLE: list[Row] = [
     UserRow("alice", "Alice", "alice@a.example", "alice@a.example"),
@@ -36,12 +37,7 @@ Content = dict[str, list[tuple[Any, ...]]]
 
 
 def content(database: Database) -> Content:
-    with database.reading() as session:
-        connection = session.connection()
-        return {
-            table: sorted(tuple(row) for row in connection.execute(text(f"SELECT * FROM {table}")))
-            for table in TABLES
-        }
+    return {table: sorted(ask(database, f"SELECT * FROM {table}")) for table in TABLES}
 
 
 def at(minute: int) -> Instant:
@@ -189,8 +185,7 @@ ANONYMOUS = st.tuples(POST_IDS, MINUTES, COUNT).map(
 def imported(*parts: list[Any]) -> Content:
     """What a fresh database holds after these imports."""
     with TemporaryDirectory() as folder:
-        database = Database(f"sqlite:///{folder}/digest.db")
-        database.migrate()
+        database = Database(new_database(Path(folder) / "digest.db"))
         ingest_rows(database, PEOPLE)
         for part in parts:
             ingest_rows(database, part)
@@ -250,8 +245,7 @@ def test_memory_does_not_grow_with_the_number_of_rows(tmp_path: Path) -> None:
 
     peaks = []
     for number in (20_000, 100_000):
-        database = Database(f"sqlite:///{tmp_path}/{number}.db")
-        database.migrate()
+        database = Database(new_database(tmp_path / f"{number}.db"))
         peaks.append(peak(database, rows(number)))
         database.close()
     assert peaks[1] < peaks[0] * 1.3

@@ -1,14 +1,13 @@
 """Daily snapshots of trending videos, in their layouts and encodings."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import text
 
 from digest.database import Database
 from digest.errors import InputError
 from digest.ingest import Outcome, ingest
+from tests.databases import ask
 
 OLD = "video_id,title,channel_title,category_id,tags,views,likes,dislikes,comment_total,date\n"
 NEW = (
@@ -20,11 +19,6 @@ NEWEST = (
     "video_id,title,publishedAt,channelId,channelTitle,categoryId,trending_date,tags,view_count"
     ",likes,dislikes,comment_count,thumbnail_link,comments_disabled,ratings_disabled,description\n"
 )
-
-
-def rows(database: Database, statement: str) -> list[tuple[Any, ...]]:
-    with database.reading() as session:
-        return [tuple(row) for row in session.connection().execute(text(statement))]
 
 
 def file(folder: Path, content: str, name: str = "GBvideos.csv", encoding: str = "utf-8") -> Path:
@@ -49,7 +43,7 @@ def test_the_old_layout_takes_its_year_from_the_folder(database: Database, folde
     )
     report = ingest(database, folder)
     assert report.rejected == report.mended == 0
-    assert rows(database, "SELECT id, published_at, title, url, kind, topics FROM posts") == [
+    assert ask(database, "SELECT id, published_at, title, url, kind, topics FROM posts") == [
         (
             "abcdefghijk",
             None,
@@ -59,13 +53,11 @@ def test_the_old_layout_takes_its_year_from_the_folder(database: Database, folde
             "one;two",
         )
     ]
-    assert rows(
-        database, "SELECT at, views, likes, reposts, replies, views_gain FROM counters"
-    ) == [
+    assert ask(database, "SELECT at, views, likes, reposts, replies, views_gain FROM counters") == [
         ("2017-09-13 10:30:00.000000", 100, 5, None, 7, None),
         ("2017-09-14 10:30:00.000000", 150, 6, None, 7, 50),
     ]
-    ((name, email),) = rows(database, "SELECT name, email FROM users")
+    ((name, email),) = ask(database, "SELECT name, email FROM users")
     assert name == "A Channel"
     assert email.startswith("a-channel-")
     assert email.endswith("@channels.example")
@@ -81,7 +73,7 @@ def test_a_year_that_nobody_gives_is_asked_for(database: Database, tmp_path: Pat
 def test_a_new_year_within_the_file_is_noticed(database: Database, folder: Path) -> None:
     lines = "".join(f"abcdefghijk,T,C,1,,{n},0,0,0,{d}\n" for n, d in [(1, "31.12"), (2, "01.01")])
     ingest(database, file(folder, OLD + lines))
-    assert rows(database, "SELECT substr(at, 1, 10) FROM counters") == [
+    assert ask(database, "SELECT substr(CAST(at AS TEXT), 1, 10) FROM counters") == [
         ("2017-12-31",),
         ("2018-01-01",),
     ]
@@ -97,11 +89,11 @@ def test_the_newer_layout_knows_times_and_what_is_hidden(database: Database, fol
         "100,3,0,4,http://i.example/x.jpg,False,False,False,\n",
     )
     ingest(database, folder)
-    assert rows(database, "SELECT published_at, text, topics FROM posts ORDER BY id") == [
+    assert ask(database, "SELECT published_at, text, topics FROM posts ORDER BY id") == [
         ("2017-11-13 17:13:01.000000", "Line one line two", "one;two"),
         ("2017-11-13 17:13:01.000000", "", ""),
     ]
-    assert rows(database, "SELECT likes, replies FROM counters ORDER BY post_id") == [
+    assert ask(database, "SELECT likes, replies FROM counters ORDER BY post_id") == [
         (None, None),
         (3, 4),
     ]
@@ -119,7 +111,7 @@ def test_the_newest_layout_knows_channels_by_id(database: Database, folder: Path
         + line.format("bbcdefghijk", "New name", 13),
     )
     ingest(database, folder)
-    assert rows(database, "SELECT name FROM users") == [("New name",)]
+    assert ask(database, "SELECT name FROM users") == [("New name",)]
 
 
 @pytest.mark.parametrize(
@@ -139,7 +131,7 @@ def test_each_file_is_read_in_the_encoding_it_is_in(
     ingest(
         database, file(folder, f"{OLD}abcdefghijk,{title},C,1,,9,0,0,0,13.09\n", "x.csv", encoding)
     )
-    assert rows(database, "SELECT title FROM posts") == [(title,)]
+    assert ask(database, "SELECT title FROM posts") == [(title,)]
 
 
 def test_a_few_broken_bytes_do_not_change_the_encoding(database: Database, folder: Path) -> None:
@@ -147,7 +139,7 @@ def test_a_few_broken_bytes_do_not_change_the_encoding(database: Database, folde
     path.write_bytes(path.read_bytes().replace(b"!", b"\xe3\x81"))
     report = ingest(database, folder)
     assert report.mended == 1
-    assert rows(database, "SELECT title FROM posts") == [("日本語のタイトル\ufffd\ufffd",)]
+    assert ask(database, "SELECT title FROM posts") == [("日本語のタイトル\ufffd\ufffd",)]
 
 
 @pytest.mark.parametrize(
@@ -167,7 +159,7 @@ def test_bad_lines_are_rejected(database: Database, folder: Path, line: str, rea
     assert problem.outcome is Outcome.REJECTED
     assert (problem.file, problem.line) == ("GBvideos.csv", 2)
     assert reason in problem.reason
-    assert rows(database, "SELECT id FROM posts") == [("bbcdefghijk",)]
+    assert ask(database, "SELECT id FROM posts") == [("bbcdefghijk",)]
 
 
 def test_two_countries_can_be_imported_in_any_order(database: Database, folder: Path) -> None:
@@ -175,4 +167,4 @@ def test_two_countries_can_be_imported_in_any_order(database: Database, folder: 
     us = file(folder, OLD + "abcdefghijk,T,C,1,,101,4,1,7,13.09\n", "USvideos.csv")
     ingest(database, us)
     ingest(database, gb)
-    assert rows(database, "SELECT views, likes FROM counters") == [(101, 5)]
+    assert ask(database, "SELECT views, likes FROM counters") == [(101, 5)]

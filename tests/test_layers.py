@@ -36,6 +36,7 @@ LIBRARIES = {
     "itsdangerous": {"links"},
     "jinja2": {"inline", "render", "templating", "web"},
     "premailer": {"inline"},
+    "psycopg": {"database"},
     "pydantic_settings": {"config"},
     "sqlite3": {"database"},
     "starlette": {"web"},

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from digest.render import Brand, Renderer
-from tests.conftest import REQUIRED
+from tests.databases import REQUIRED
 from tests.mails import ALL, BRAND, LINKS
 
 CHROMIUM = Path("/usr/bin/chromium")

@@ -3,36 +3,16 @@
 import gzip
 import json
 import re
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from digest.database import Database
 from digest.ingest import Report, ingest
 from digest.text import clean
 from digest.window import Period, week, zone
 from tests.conversions import deskdrop, devto, facebook, hacker_news, medium, read, wordpress, write
+from tests.databases import ask
 
 WEEK = "at >= ? AND at < ?"
-
-
-@contextmanager
-def sql(database: Database) -> Iterator[sqlite3.Connection]:
-    """The file itself, past everything that is ours."""
-    path = database.engine.url.database
-    assert path is not None
-    connection = sqlite3.connect(path)
-    try:
-        yield connection
-    finally:
-        connection.close()
-
-
-def ask(database: Database, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-    with sql(database) as connection:
-        return connection.execute(statement, values).fetchall()
 
 
 def bounds(period: str, home: str = "UTC") -> tuple[str, str]:
@@ -90,7 +70,7 @@ def test_stackexchange(database: Database, shared_data: Path) -> None:
     """612 questions and 1060 answers, less one each without author."""
     report = twice(database, shared_data / "stackexchange_quantumcomputing_2018")
     assert (report.rejected, report.mended) == (0, 0)
-    assert ask(database, "SELECT kind, count(*) FROM posts GROUP BY kind") == [
+    assert ask(database, "SELECT kind, count(*) FROM posts GROUP BY kind ORDER BY kind") == [
         ("answer", 1059),
         ("question", 611),
     ]

@@ -10,7 +10,6 @@ import csv
 import gzip
 import json
 import re
-import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
@@ -60,7 +59,7 @@ def digests(digest: Front, path: Path, period: str, *more: str) -> dict[str, dic
     assert sum(status["states"].values()) == status["audience"] == users
     assert status["states"].get("sent", 0) == len(digest.kept)
     rows = ask(
-        digest, "SELECT user_id, body FROM snapshots WHERE period = ? AND body <> ''", period
+        digest, "SELECT user_id, body FROM snapshots WHERE period = ? AND body IS NOT NULL", period
     )
     told = {user: json.loads(snapshot) for user, snapshot in rows}
     check_every_text(digest, told)
@@ -68,8 +67,7 @@ def digests(digest: Front, path: Path, period: str, *more: str) -> dict[str, dic
 
 
 def ask(digest: Front, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-    with sqlite3.connect(digest.folder / "var" / "digest.db") as database:
-        return database.execute(statement, values).fetchall()
+    return digest.sql(statement, *values)
 
 
 def text_of(digest: Front, user: str) -> str:

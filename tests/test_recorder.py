@@ -166,10 +166,7 @@ def test_no_body_is_sent_while_the_database_cannot_be_written(tmp_path: Path) ->
         office.enrol("ann", "ben", "cem")
         office.plan()
 
-        office.sql(
-            "CREATE TRIGGER disk BEFORE UPDATE ON deliveries WHEN NEW.state = 'sending'"
-            " BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END"
-        )
+        office.refuse_marks()
         with pytest.raises(DatabaseError, match="disk is full") as stopped:
             office.send()
         assert "make room" in stopped.value.hint

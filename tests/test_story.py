@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -85,16 +84,14 @@ def test_explain_names_every_gate_and_the_one_that_decided(told: Front) -> None:
 def test_a_preview_is_what_is_sent_and_leaves_no_trace(told: Front) -> None:
     preview = told("preview", "alice", "--week", "2026-W46", "--format", "text", at=NEXT_MONDAY).out
     snapshot = told("preview", "alice", "--week", "2026-W46", "--format", "json", at=NEXT_MONDAY)
-    with sqlite3.connect(told.folder / "var" / "digest.db") as database:
-        for table in ("deliveries", "snapshots", "judgements", "runs"):
-            assert database.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+    for table in ("deliveries", "snapshots", "judgements", "runs"):
+        assert told.sql(f"SELECT count(*) FROM {table}") == [(0,)]
     told("send", "--week", "2026-W46", at=NEXT_MONDAY)
     assert body(told.mail_to("alice@people.example")).split() == preview.split()
-    with sqlite3.connect(told.folder / "var" / "digest.db") as database:
-        stored = database.execute(
-            "SELECT body FROM snapshots WHERE user_id = 'alice' AND period = '2026-W46'"
-        ).fetchone()
-    assert json.loads(stored[0]) == snapshot.json
+    ((stored,),) = told.sql(
+        "SELECT CAST(body AS TEXT) FROM snapshots WHERE user_id = 'alice' AND period = '2026-W46'"
+    )
+    assert json.loads(stored) == snapshot.json
 
 
 @pytest.mark.parametrize("form", ["html", "text", "eml", "json"])
@@ -126,13 +123,10 @@ def test_the_first_mail_of_a_platform_with_a_history_compares(told: Front) -> No
 def test_history_is_worked_out_once_and_kept(told: Front) -> None:
     told("send", "--week", "2026-W46", at=NEXT_MONDAY)
     query = "SELECT period, views, reach FROM snapshots WHERE user_id = 'alice' ORDER BY period"
-    with sqlite3.connect(told.folder / "var" / "digest.db") as database:
-        kept = database.execute(query).fetchall()
-        assert len(kept) == 11
-        database.execute("UPDATE snapshots SET reach = 1000 WHERE period = '2026-W45'")
+    assert len(told.sql(query)) == 11
+    told.sql("UPDATE snapshots SET reach = 1000 WHERE period = '2026-W45'")
     told("send", "--week", "2026-W47", at=NEXT_MONDAY + timedelta(weeks=1))
-    with sqlite3.connect(told.folder / "var" / "digest.db") as database:
-        found = {period: reach for period, _, reach in database.execute(query)}
+    found = {period: reach for period, _, reach in told.sql(query)}
     assert found["2026-W45"] == 1000
 
 
@@ -179,8 +173,7 @@ def test_each_week_is_the_readers_own(digest: Front) -> None:
 def test_without_a_week_everyone_gets_their_own_last_full_one(told: Front) -> None:
     sunday_night_in_new_york = datetime(2026, 11, 16, 3, tzinfo=UTC)
     told("send", at=sunday_night_in_new_york)
-    with sqlite3.connect(told.folder / "var" / "digest.db") as database:
-        periods = dict(database.execute("SELECT user_id, period FROM deliveries").fetchall())
+    periods = dict(told.sql("SELECT user_id, period FROM deliveries"))
     assert periods["bob"] == "2026-W45"
     assert periods["aroha"] == "2026-W46"
 
@@ -275,22 +268,20 @@ def test_every_mail_carries_its_way_out(told: Front) -> None:
 
 
 def test_who_left_is_not_mailed(told: Front) -> None:
-    with sqlite3.connect(told.folder / "var" / "digest.db") as database:
-        database.execute(
-            "UPDATE subscriptions SET unsubscribed_at = '2026-11-10 00:00:00.000000'"
-            " WHERE user_id = 'alice'"
-        )
+    told.sql(
+        "UPDATE subscriptions SET unsubscribed_at = '2026-11-10 00:00:00.000000'"
+        " WHERE user_id = 'alice'"
+    )
     told("send", "--week", "2026-W46", at=NEXT_MONDAY)
     assert told("explain", "alice", "--json", at=NEXT_MONDAY).json["reason"] == "unsubscribed"
     assert len(told.kept) == 2
 
 
 def test_a_suppressed_address_is_not_mailed(told: Front) -> None:
-    with sqlite3.connect(told.folder / "var" / "digest.db") as database:
-        database.execute(
-            "INSERT INTO suppressions VALUES"
-            " ('alice@people.example', 'complaint', '2026-11-10 00:00:00.000000', '')"
-        )
+    told.sql(
+        "INSERT INTO suppressions VALUES"
+        " ('alice@people.example', 'complaint', '2026-11-10 00:00:00.000000', '')"
+    )
     told("send", "--week", "2026-W46", at=NEXT_MONDAY)
     status = told("status", "--json").json
     assert status["reasons"]["suppressed:complaint"] == 1
@@ -310,8 +301,7 @@ def test_messages_are_the_same_bytes_when_made_again(told: Front, tmp_path: Path
     """A repeat can be recognised: Message-ID, Date and body do not depend on when it is made."""
     told("send", "--week", "2026-W46", "--user", "alice", at=NEXT_MONDAY)
     first = min((tmp_path / "var" / "mailbox").iterdir()).read_bytes()
-    with sqlite3.connect(told.folder / "var" / "digest.db") as database:
-        database.execute("UPDATE deliveries SET state = 'unknown' WHERE user_id = 'alice'")
+    told.sql("UPDATE deliveries SET state = 'unknown' WHERE user_id = 'alice'")
     told("send", "--week", "2026-W46", at=NEXT_MONDAY + timedelta(hours=3))
     copies = [
         file.read_bytes()

@@ -35,6 +35,7 @@ from digest.models import Delivery, Subscription, User, table
 from digest.models import Snapshot as StoredSnapshot
 from digest.web import create_app, listen, server
 from digest.web.guard import HEADERS, MAX_BODY_BYTES
+from tests.databases import new_database
 
 KEY = "the key of these tests"
 BASE = "http://127.0.0.1:8025"
@@ -102,8 +103,7 @@ class Place:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("web")
     config = load(secret_key=KEY, base_url=BASE, var=folder / "var", site_name="Fieldnotes")
-    db = Database(f"sqlite:///{folder / 'digest.db'}")
-    db.migrate()
+    db = Database(new_database(folder / "digest.db"))
     yield Place(config, db, create_app(config, db))
     db.close()
 
@@ -619,7 +619,7 @@ def test_a_body_of_just_the_allowed_size_is_taken(client: Client, db: Database) 
 
 
 def test_a_database_that_fails_is_a_page_without_details(config: Settings, tmp_path: Path) -> None:
-    empty = Database(f"sqlite:///{tmp_path / 'empty.db'}")
+    empty = Database(new_database(tmp_path / "empty.db", tables=False))
     response = Client(create_app(config, empty)).get(LINKS.unsubscribe("alice"))
     empty.close()
     assert response.status_code == 503

@@ -149,10 +149,7 @@ def test_workers_drain_when_interrupted_whoever_is_told(
 
 def test_an_error_in_a_worker_reaches_the_report_in_words(office: Office) -> None:
     """Here the database refuses every mark."""
-    office.sql(
-        "CREATE TRIGGER disk BEFORE UPDATE ON deliveries WHEN NEW.state = 'sending'"
-        " BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END"
-    )
+    office.refuse_marks()
     with serving() as server:
         end = ended(send(office, server, "--workers", "2"))
     assert end.code == 1

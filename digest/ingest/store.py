@@ -8,7 +8,8 @@ replace those of an earlier one. Of counters read at the same instant the highes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -114,8 +115,9 @@ def _store_kind(task: Import, staging: Staging, kind: Kind) -> None:
     if tally is None:
         return
     with task.load.staging() as session:
-        for orphan in _orphans(session, staging.rows[name], kind, task.orphans):
-            task.complaints.take(orphan)
+        with closing(_orphans(session, staging.rows[name], kind, task.orphans)) as orphans:
+            for orphan in orphans:
+                task.complaints.take(orphan)
         if kind.model is Post:
             for problem in _mend_posts(session, staging.rows[name]):
                 task.complaints.take(problem)
@@ -128,22 +130,22 @@ def _store_kind(task: Import, staging: Staging, kind: Kind) -> None:
     task.listen(Progress("storing", name, total, total))
 
 
-def _orphans(session: Session, staged: Table, kind: Kind, outcome: Outcome) -> Iterator[Problem]:
+def _orphans(session: Session, staged: Table, kind: Kind, outcome: Outcome) -> Generator[Problem]:
     """The rows that refer to something that does not exist; they are taken out."""
     for column, parent, noun in kind.parents:
         key = staged.c[column]
-        lost = key.not_in(select(table(parent).c.id))
+        lost = ~select(table(parent).c.id).where(table(parent).c.id == key).exists()
         if not session.scalar(select(select(staged.c.n).where(lost).exists())):
             continue
         values = [staged.c[name] for name in fields(kind)]
-        found = session.execute(
+        with session.execute(
             select(staged.c.file, staged.c.line, key, *values).where(lost).order_by(staged.c.n),
             execution_options={"yield_per": BUFFER},
-        )
-        for file, line, missing, *given in found:
-            row = dict(zip(fields(kind), map(_shown, given), strict=True))
-            reason = f"there is no {noun} “{missing}”"
-            yield Problem(outcome, file, line, reason, row)
+        ) as found:
+            for file, line, missing, *given in found:
+                row = dict(zip(fields(kind), map(_shown, given), strict=True))
+                reason = f"there is no {noun} “{missing}”"
+                yield Problem(outcome, file, line, reason, row)
         session.execute(delete(staged).where(lost))
 
 
@@ -151,7 +153,9 @@ def _mend_posts(session: Session, staged: Table) -> Iterator[Problem]:
     """Give answers the titles of their questions, and take posts out of groups nobody knows."""
     if session.scalar(select(select(staged.c.n).where(staged.c.answers != "").exists())):
         _title_answers(session, staged)
-    lost = and_(staged.c.group_id.is_not(None), staged.c.group_id.not_in(select(table(Group).c.id)))
+    groups = table(Group)
+    known = select(groups.c.id).where(groups.c.id == staged.c.group_id)
+    lost = and_(staged.c.group_id.is_not(None), ~known.exists())
     found = session.execute(
         select(staged.c.file, staged.c.line, staged.c.group_id).where(lost).order_by(staged.c.n),
         execution_options={"yield_per": BUFFER},

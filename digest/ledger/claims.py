@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Select, and_, func, literal, or_, select, text, true, update
+from sqlalchemy import and_, func, literal, or_, select, text, true, update
 from sqlmodel import Session
 
-from digest.database import execute_many, insert
+from digest.database import execute_many, insert, require_version
 from digest.models import Delivery, Run, State, Subscription, User, table
 
 _deliveries, _runs, _users = table(Delivery), table(Run), table(User)
@@ -109,27 +109,17 @@ class Scope:
 def claim(session: Session, owner: str, scope: Scope, now: datetime, size: int) -> list[Claim]:
     """Take up to ``size`` open deliveries of one zone and period, by compare-and-set.
 
-    A run that was declared dead meanwhile gets none: nobody would give its claims back.
+    A run that was declared dead meanwhile gets none: nobody would give its claims back. Rows that
+    another run is about to take are passed over, not waited for.
     """
-    ready = _ready(now, scope)
+    require_version(session)
     alive = select(_runs.c.id).where(_runs.c.owner == owner, _runs.c.finished_at.is_(None))
-    order = (_deliveries.c.timezone, _deliveries.c.period, _deliveries.c.user_id)
-    first = session.execute(
-        select(_deliveries.c.timezone, _deliveries.c.period).where(ready).order_by(*order).limit(1)
-    ).first()
-    if first is None:
+    if session.scalar(alive.with_for_update(read=True)) is None:
         return []
-    same = and_(_deliveries.c.timezone == first.timezone, _deliveries.c.period == first.period)
-    chosen: Select[Any] = (
-        select(_deliveries.c.id)
-        .where(ready, same)
-        .order_by(*order)
-        .limit(size)
-        .with_for_update(skip_locked=True)
-    )
+    chosen = _choose(session, _ready(now, scope), size)
     rows = session.execute(
         update(_deliveries)
-        .where(_deliveries.c.id.in_(chosen), _deliveries.c.state.in_(OPEN), alive.exists())
+        .where(_deliveries.c.id.in_(chosen), _deliveries.c.state.in_(OPEN))
         .values(
             state=State.CLAIMED,
             owner=owner,
@@ -148,6 +138,18 @@ def claim(session: Session, owner: str, scope: Scope, now: datetime, size: int) 
         )
     )
     return sorted((Claim(*row) for row in rows), key=lambda claim: claim.user)
+
+
+def _choose(session: Session, ready: Any, size: int) -> Sequence[int]:
+    """The ids to take, locked: of the first zone and period that has any left."""
+    order = (_deliveries.c.timezone, _deliveries.c.period, _deliveries.c.user_id)
+    open_ = select(_deliveries.c.id, *order).where(ready).order_by(*order)
+    first = session.execute(open_.limit(1).with_for_update(skip_locked=True)).first()
+    if first is None:
+        return []
+    same = and_(_deliveries.c.timezone == first.timezone, _deliveries.c.period == first.period)
+    free = open_.where(same).limit(size).with_for_update(skip_locked=True)
+    return session.scalars(free).all()
 
 
 def _ready(now: datetime, scope: Scope) -> Any:

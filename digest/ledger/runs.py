@@ -113,7 +113,15 @@ def _died(host: str, lock: Path, *, lease_is_over: bool) -> bool:
 
 
 def _close(session: Session, owner: str, now: datetime, outcome: str) -> Recovered:
-    """End a run: its claims are open again, and what it was sending is in doubt."""
+    """End a run: its claims are open again, and what it was sending is in doubt.
+
+    The run itself comes first, so that it is over for a claim that is made at this moment.
+    """
+    session.execute(
+        update(_runs)
+        .where(_runs.c.owner == owner, _runs.c.finished_at.is_(None))
+        .values(finished_at=now, outcome=outcome)
+    )
     own = update(_deliveries).where(_deliveries.c.owner == owner)
     back = own.where(_deliveries.c.state == State.CLAIMED).values(state=State.PENDING)
     lost = own.where(_deliveries.c.state == State.SENDING).values(
@@ -122,10 +130,5 @@ def _close(session: Session, owner: str, now: datetime, outcome: str) -> Recover
     returned, in_doubt = (
         session.connection().execute(statement.values(owner=None, updated_at=now)).rowcount
         for statement in (back, lost)
-    )
-    session.execute(
-        update(_runs)
-        .where(_runs.c.owner == owner, _runs.c.finished_at.is_(None))
-        .values(finished_at=now, outcome=outcome)
     )
     return Recovered(returned, in_doubt)

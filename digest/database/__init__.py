@@ -1,0 +1,22 @@
+"""The database: engine, sessions, migrations. Nothing else knows which kind of database it is.
+
+A SQLite file, or PostgreSQL (psycopg 3) with the same tables, the same statements and the same
+promises.
+"""
+
+from digest.database.dialect import append, execute_many, fetch, insert
+from digest.database.functions import among, later
+from digest.database.migrating import require_version
+from digest.database.sessions import Database, Load
+
+__all__ = [
+    "Database",
+    "Load",
+    "among",
+    "append",
+    "execute_many",
+    "fetch",
+    "insert",
+    "later",
+    "require_version",
+]

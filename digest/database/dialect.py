@@ -1,0 +1,56 @@
+"""Statements that SQLite and PostgreSQL write differently."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from sqlalchemy import Connection, Insert, Select, Table
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session
+
+
+def append(session: Session, into: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert tuples as they are, in the order of the columns but for the first, which counts.
+
+    Several times faster than dictionaries, because no value is looked at: instants must be written
+    as :class:`~digest.models.UtcDateTime` writes them.
+    """
+    connection = session.connection()
+    names = [column.name for column in list(into.columns)[1:]]
+    if connection.dialect.name == "postgresql":
+        _copy(connection, f"COPY {into.name} ({', '.join(names)}) FROM STDIN", rows)
+        return
+    marks = ", ".join("?" * len(names))
+    connection.exec_driver_sql(
+        f"INSERT INTO {into.name} ({', '.join(names)}) VALUES ({marks})",  # noqa: S608 - our own names
+        cast(Any, rows),
+    )
+
+
+def _copy(connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    with driver.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def insert(session: Session, into: Table) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that knows ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""
+    dialect = session.get_bind().dialect.name
+    return postgresql.insert(into) if dialect == "postgresql" else sqlite.insert(into)
+
+
+def fetch(session: Session, statement: Select[Any]) -> list[Any]:
+    """Every row that ``statement`` selects, fetched at once.
+
+    As plain columns and not by way of the ORM, and not one by one: a batch asks for thousands.
+    """
+    return list(session.connection().execute(statement).all())
+
+
+def execute_many(session: Session, statement: Insert | Any, rows: Sequence[dict[str, Any]]) -> None:
+    """Run ``statement`` once per row; no rows is no work."""
+    if rows:
+        session.connection().execute(statement, rows)

@@ -1,0 +1,76 @@
+"""Functions of SQL that SQLite and PostgreSQL write differently."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ARRAY, ColumnElement, Text, bindparam
+from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from digest.models import UtcDateTime
+
+
+def among(column: ColumnElement[str], texts: Collection[str]) -> ColumnElement[bool]:
+    """Is ``column`` one of ``texts``? A batch is one parameter, whatever its size.
+
+    ``IN`` with a parameter for each costs more than the query itself.
+    """
+    return column.bool_op("IN")(_Each(bindparam(None, list(texts), type_=_Texts, unique=True)))
+
+
+class _Texts(TypeDecorator[list[str]]):
+    """Many texts as one parameter: an array, or JSON where there are none."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """What the database takes."""
+        return dialect.type_descriptor(ARRAY(Text) if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: list[str] | None, dialect: Dialect) -> Any:
+        """Python to database."""
+        return value if dialect.name == "postgresql" else json.dumps(value)
+
+
+class _Each(FunctionElement[str]):
+    """The elements of one parameter, as a sub-query."""
+
+    inherit_cache = True
+
+
+@compiles(_Each, "sqlite")
+def _each_sqlite(element: _Each, compiler: SQLCompiler, **options: Any) -> str:
+    return f"(SELECT value FROM json_each({compiler.process(element.clauses, **options)}))"  # noqa: S608 - no values, a parameter
+
+
+@compiles(_Each, "postgresql")
+def _each_postgresql(element: _Each, compiler: SQLCompiler, **options: Any) -> str:
+    return f"(SELECT unnest({compiler.process(element.clauses, **options)}))"
+
+
+class later(FunctionElement[datetime]):  # noqa: N801 - reads as a function in SQL
+    """``later(instant, hours)``: the instant so many hours after a column's."""
+
+    type = UtcDateTime()
+    inherit_cache = True
+
+
+@compiles(later, "sqlite")
+def _later_sqlite(element: later, compiler: SQLCompiler, **options: Any) -> str:
+    instant, hours = (compiler.process(clause, **options) for clause in element.clauses)
+    # The format in which instants are stored, so that comparing texts compares times.
+    return f"strftime('%Y-%m-%d %H:%M:%f000', {instant}, {hours} || ' hours')"
+
+
+@compiles(later, "postgresql")
+def _later_postgresql(element: later, compiler: SQLCompiler, **options: Any) -> str:
+    instant, hours = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"({instant} + make_interval(hours => {hours}))"

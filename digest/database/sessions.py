@@ -1,0 +1,89 @@
+"""Sessions: to read, to write, and to import much."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+from sqlalchemy import Connection
+from sqlmodel import Session
+
+from digest.database import engines, migrating
+from digest.database.trouble import translated
+
+
+class Database:
+    """One database: ``reading()`` and ``writing()`` open a session in a transaction."""
+
+    def __init__(self, url: str) -> None:
+        """Prepare the engine for ``url``; nothing is opened yet."""
+        self.engine = engines.open_engine(url)
+        self._reader, self._writer = engines.reading(self.engine), engines.writing(self.engine)
+
+    def __str__(self) -> str:
+        """Where it is, without the password."""
+        return self.engine.url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session that sees one state of the database and changes nothing."""
+        with translated(self.engine), Session(self._reader) as session:
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A session that commits at the end, or leaves no trace."""
+        with translated(self.engine), Session(self._writer) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def loading(self, *, whole: bool = False) -> Iterator[Load]:
+        """One connection for a large import; its temporary tables outlive its transactions.
+
+        ``whole`` makes everything one transaction: all of it is kept, or nothing.
+        """
+        with translated(self.engine), self.engine.connect() as connection:
+            load = Load(connection, whole=whole)
+            if not whole:
+                yield load
+                return
+            with load.transaction(writes=True):
+                yield load
+
+    def migrate(self) -> None:
+        """Bring the tables to what this version needs; an empty database gets all of them."""
+        with translated(self.engine), self._writer.begin() as connection:
+            migrating.migrate(connection)
+
+    def close(self) -> None:
+        """Give every connection back."""
+        self.engine.dispose()
+
+
+class Load:
+    """The transactions of a large import: staging takes no lock, storing takes it for moments."""
+
+    def __init__(self, connection: Connection, *, whole: bool) -> None:
+        """Work on ``connection``; with ``whole`` its one transaction is the caller's."""
+        self.session = Session(connection)
+        self.whole = whole
+        self._connection = connection
+
+    @contextmanager
+    def staging(self) -> Iterator[Session]:
+        """A transaction that writes to temporary tables only, however long it takes."""
+        with nullcontext() if self.whole else self.transaction(writes=False):
+            yield self.session
+
+    @contextmanager
+    def storing(self) -> Iterator[Session]:
+        """A transaction that writes to the real tables; keep it short."""
+        with nullcontext() if self.whole else self.transaction(writes=True):
+            yield self.session
+
+    @contextmanager
+    def transaction(self, *, writes: bool) -> Iterator[None]:
+        """Begin in the way ``writes`` needs, and commit at the end."""
+        self._connection.execution_options(writes=writes)
+        with self.session.begin():
+            yield

@@ -1,0 +1,53 @@
+"""What a driver complains of, in words that say what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from digest.errors import DatabaseError
+
+_HINTS = (
+    ("locked", "another program is writing to it for long; stop it or try again"),
+    ("lock timeout", "another program is writing to it for long; stop it or try again"),
+    ("readonly", "make the file and its folder writable for this user"),
+    ("unable to open", "the folder does not exist or is not readable for this user"),
+    ("not a database", "the file is not SQLite, or damaged; restore it from a backup"),
+    ("malformed", "the file is damaged; restore it from a backup"),
+    ("disk", "make room on the disk; nothing that was recorded is lost"),
+    ("already exists", "the database is of another program; use another DATABASE_URL"),
+    ("no such table", "the database is of another program, or its tables were removed"),
+    ("connection refused", "start the server, or correct DATABASE_URL"),
+    ("could not translate host name", "correct the host in DATABASE_URL"),
+    ("authentication failed", "correct the user and password in DATABASE_URL"),
+    ("no password supplied", "DATABASE_URL needs a password: postgresql://user:password@host/name"),
+    ("permission denied", "make this user the owner of the database, see docs/configuration.md"),
+    ("does not exist", "make the database and its user, see docs/configuration.md"),
+    ("too many", "allow more connections on the server, or run fewer processes"),
+    ("remaining connection slots", "allow more connections on the server, or run fewer processes"),
+    ("starting up", "the server is on its way; try again"),
+    ("shutting down", "the server is being stopped or started; try again"),
+)
+
+
+@contextmanager
+def translated(engine: Engine) -> Iterator[None]:
+    """Turn the driver's complaints into one that says what to do."""
+    try:
+        yield
+    except DBAPIError as error:
+        complaint = _complaint(error)
+        hint = next((hint for word, hint in _HINTS if word in complaint.lower()), "")
+        name = engine.url.render_as_string(hide_password=True)
+        # PostgreSQL repeats the row that it refused, so that error is not passed on.
+        cause = None if isinstance(error, IntegrityError) else error
+        raise DatabaseError(f"{name}: {complaint}", hint=hint) from cause
+
+
+def _complaint(error: DBAPIError) -> str:
+    """The driver's words as one line, without the details, which may hold data."""
+    said = getattr(getattr(error.orig, "diag", None), "message_primary", None) or str(error.orig)
+    return " ".join(said.split())
