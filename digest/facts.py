@@ -131,16 +131,58 @@ class AuthorWeek:
         return not self.known and not self.first_read
 
 
+@dataclass(frozen=True, slots=True)
+class Since:
+    """When each kind of fact about an author begins; None: there never was any."""
+
+    views: datetime | None
+    reactions: datetime | None
+    counters: datetime | None = None
+
+    @property
+    def first(self) -> datetime | None:
+        """The beginning of all that is known."""
+        known = [instant for instant in (self.views, self.reactions, self.counters) if instant]
+        return min(known, default=None)
+
+
+def beginnings(session: Session, batch: Batch) -> dict[str, Since]:
+    """When facts about each author begin: one index look-up per post and kind."""
+
+    def first(column: Any, *conditions: Any) -> Any:
+        owner = column.table.c.post_id == posts.c.id
+        return select(func.min(column)).where(owner, *conditions).scalar_subquery()
+
+    rows = fetch(
+        session,
+        select(
+            posts.c.author_id,
+            func.min(first(views.c.at)).label("views"),
+            func.min(first(counters.c.at)).label("counted"),
+            func.min(first(reactions.c.at)).label("reactions"),
+        )
+        .where(among(posts.c.author_id, batch.users))
+        .group_by(posts.c.author_id),
+    )
+    return {row.author_id: Since(row.views, row.reactions, row.counted) for row in rows}
+
+
+def counted(session: Session, batch: Batch) -> list[str]:
+    """Authors of the batch about whom there are counters: the others need not be asked for them."""
+    begun = batch.fact(session, beginnings)
+    return [user for user, since in begun.items() if since.counters is not None]
+
+
 def author_weeks(session: Session, batch: Batch) -> dict[str, AuthorWeek]:
     """Every author of the batch who had any activity in the window."""
     found: dict[str, dict[str, PostWeek]] = defaultdict(dict)
     _add_views(session, batch, found)
     _add_reactions(session, batch, found)
-    counted, readings = _add_counters(session, batch, found)
+    gained, readings = _add_counters(session, batch, found)
     weeks = {author: _sum(mine.values()) for author, mine in found.items()}
     for author, kind in readings:
         setattr(weeks.setdefault(author, AuthorWeek()), kind, True)
-    _add_days(session, batch, weeks, counted)
+    _add_days(session, batch, weeks, gained)
     _add_audience(session, batch, weeks)
     top = {post.id: post for week in weeks.values() for post in week.top}
     _add_words(session, top)
@@ -236,14 +278,17 @@ def _add_counters(
     """
     logged = {(id_, "views") for mine in found.values() for id_, post in mine.items() if post.views}
     logged |= {(id_, "acts") for mine in found.values() for id_, p in mine.items() if p.reactions}
-    counted: _Days = defaultdict(lambda: defaultdict(dict))
-    readings = set()
+    gained: _Days = defaultdict(lambda: defaultdict(dict))
+    readings: set[tuple[str, str]] = set()
+    users_ = counted(session, batch)
+    if not users_:
+        return gained, readings
     day = slot(counters.c.at, batch.days).label("day")
     gains = (counters.c.likes_gain, counters.c.reposts_gain, counters.c.replies_gain)
     columns = [func.sum(gain) for gain in (counters.c.views_gain, *gains)]
     for author, id_, n, seen, likes, reposts, replies in fetch(
         session,
-        within(counters, batch.users, batch.window, posts.c.id, day, *columns).group_by(*_KEY, day),
+        within(counters, users_, batch.window, posts.c.id, day, *columns).group_by(*_KEY, day),
     ):
         readings.add((author, "read"))
         if not (likes is reposts is replies is None):
@@ -253,12 +298,12 @@ def _add_counters(
         if seen is not None and (id_, "views") not in logged:
             post = _post(found[author], id_)
             post.views = post.anonymous = (post.views or 0) + seen
-            counted[author][id_][n] = seen
+            gained[author][id_][n] = seen
         if (likes or reposts or replies) and (id_, "acts") not in logged:
             post = _post(found[author], id_)
             post.reactions += (likes or 0) + (reposts or 0) + (replies or 0)
             post.replies += replies or 0
-    return counted, readings
+    return gained, readings
 
 
 def _sum(mine: Collection[PostWeek]) -> AuthorWeek:
@@ -273,7 +318,7 @@ def _sum(mine: Collection[PostWeek]) -> AuthorWeek:
     return week
 
 
-def _add_days(session: Session, batch: Batch, weeks: dict[str, AuthorWeek], counted: _Days) -> None:
+def _add_days(session: Session, batch: Batch, weeks: dict[str, AuthorWeek], gained: _Days) -> None:
     """The shape of the week: views by day or, where there are none, reactions by day.
 
     A counter can say what a day gained only if it was read on every day.
@@ -290,14 +335,14 @@ def _add_days(session: Session, batch: Batch, weeks: dict[str, AuthorWeek], coun
             week = weeks[author]
             week.days = week.days or [0] * 7
             week.days[n] = count
-    for author, by_post in counted.items():
+    for author, by_post in gained.items():
         week = weeks[author]
-        gained = [by_day for by_day in by_post.values() if any(by_day.values())]
-        if any(len(by_day) < 7 for by_day in gained):
+        active = [by_day for by_day in by_post.values() if any(by_day.values())]
+        if any(len(by_day) < 7 for by_day in active):
             week.days = None
-        elif gained:
+        elif active:
             logged = week.days or [0] * 7
-            week.days = [logged[n] + sum(by_day[n] for by_day in gained) for n in range(7)]
+            week.days = [logged[n] + sum(by_day[n] for by_day in active) for n in range(7)]
 
 
 def _rank(post: PostWeek, *, by_views: bool) -> tuple[int, int, int]:

@@ -16,10 +16,13 @@ from sqlalchemy import Table, case, func, literal, select
 from sqlmodel import Session
 
 from digest import window
-from digest.database import among, execute_many, fetch, insert
+from digest.database import among, fetch, insert_missing, written
 from digest.facts import (
     Batch,
     Metric,
+    Since,
+    beginnings,
+    counted,
     counters,
     posts,
     reactions,
@@ -63,26 +66,11 @@ class History:
     since: Since | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Since:
-    """When each kind of fact about an author begins; None: there never was any."""
-
-    views: datetime | None
-    reactions: datetime | None
-    counters: datetime | None = None
-
-    @property
-    def first(self) -> datetime | None:
-        """The beginning of all that is known."""
-        known = [instant for instant in (self.views, self.reactions, self.counters) if instant]
-        return min(known, default=None)
-
-
 def histories(session: Session, batch: Batch) -> dict[str, History]:
     """The earlier weeks of every author of the batch."""
     periods = [batch.period.shift(-n) for n in range(WEEKS, 0, -1)]
     spans = {str(period): window.week(period, batch.tz) for period in periods}
-    found = {user: History(since=since) for user, since in _since(session, batch).items()}
+    found = {user: History(since=since) for user, since in batch.fact(session, beginnings).items()}
     stored = _stored(session, batch, list(spans))
     missing = {
         user: [name for name in _needed(history.since, spans) if name not in stored[user]]
@@ -103,20 +91,14 @@ def histories(session: Session, batch: Batch) -> dict[str, History]:
 
 def keep(session: Session, found: dict[str, History], now: datetime) -> None:
     """Store the weeks that were worked out from facts; those stored before stay as they are."""
+    at = written(session, now)
     rows = [
-        {
-            "user_id": user,
-            "period": week.period,
-            "views": week.views,
-            "reach": week.reach,
-            "reactions": week.reactions,
-            "body": None,
-            "created_at": now,
-        }
+        (user, week.period, week.views, week.reach, week.reactions, at)
         for user, history in found.items()
         for week in history.fresh
     ]
-    execute_many(session, insert(session, _snapshots).on_conflict_do_nothing(), rows)
+    names = ("user_id", "period", "views", "reach", "reactions", "created_at")
+    insert_missing(session, _snapshots, names, rows)
 
 
 def totals(
@@ -129,27 +111,6 @@ def totals(
     seen = seen if seen is not None or not (since and since.views) else 0
     acts = acts if acts is not None or not (since and since.reactions) else 0
     return Week(period, seen, 0 if seen == 0 else reach, acts)
-
-
-def _since(session: Session, batch: Batch) -> dict[str, Since]:
-    """When facts about each author begin: one index look-up per post and kind."""
-
-    def first(column: Any, *conditions: Any) -> Any:
-        owner = column.table.c.post_id == posts.c.id
-        return select(func.min(column)).where(owner, *conditions).scalar_subquery()
-
-    rows = fetch(
-        session,
-        select(
-            posts.c.author_id,
-            func.min(first(views.c.at)).label("views"),
-            func.min(first(counters.c.at)).label("counted"),
-            func.min(first(reactions.c.at)).label("reactions"),
-        )
-        .where(among(posts.c.author_id, batch.users))
-        .group_by(posts.c.author_id),
-    )
-    return {row.author_id: Since(row.views, row.reactions, row.counted) for row in rows}
 
 
 def _needed(since: Since | None, spans: Mapping[str, Window]) -> list[str]:
@@ -208,6 +169,7 @@ class _Past:
         self._session, self._users = session, users
         self._bounds = [*starts, batch.window.start]
         self._span = Window(starts[0], batch.window.start)
+        self._counted = counted(session, batch)
 
     def views(self) -> tuple[_Totals, _Totals]:
         """Views and reach."""
@@ -242,10 +204,12 @@ class _Past:
 
     def _gains(self, facts: Table, gain: Any) -> _Totals:
         """Counter gains of the post-weeks of which there are no events among ``facts``."""
+        if not self._counted:
+            return {}
         week = slot(counters.c.at, self._bounds).label("week")
         gains = fetch(
             self._session,
-            within(counters, self._users, self._span, counters.c.post_id, week, func.sum(gain))
+            within(counters, self._counted, self._span, counters.c.post_id, week, func.sum(gain))
             .where(gain.is_not(None))
             .group_by(posts.c.author_id, counters.c.post_id, week),
         )

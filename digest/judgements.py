@@ -10,14 +10,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
+from operator import attrgetter
 from statistics import median
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Select, Table, and_, case, func, select, union
 from sqlmodel import Session
 
-from digest.database import among, execute_many, fetch, insert, later
-from digest.facts import WORDS, Batch, anonymous_views, counters, posts, reactions, views
+from digest.database import among, fetch, insert_missing, later
+from digest.facts import WORDS, Batch, anonymous_views, counted, counters, posts, reactions, views
 from digest.models import NOBODY, Judgement, ReactionType, table
 from digest.stats import BetaPrior, GammaPrior, beta_prior, gamma_prior
 
@@ -118,7 +119,7 @@ def careers(session: Session, batch: Batch) -> dict[str, Career]:
             post = unjudged[id_] = Judged(id_, published_at, new)
             found[author].fresh.append(post)
         found[author].judged.append(post)
-    _judge(session, unjudged)
+    _judge(session, unjudged, counted(session, batch))
     _add_words(session, [post for career in found.values() for post in career.new])
     for author, waiting in fetch(session, _waiting(batch)):
         found[author].waiting = waiting
@@ -159,19 +160,16 @@ def site_priors(session: Session, batch: Batch) -> Priors:
             .limit(2_000)
         )
         sample = {id_: Judged(id_, at, new=False) for id_, at in fetch(session, latest)}
-        _judge(session, sample)
+        _judge(session, sample, None)
         batch.site[batch.period] = priors(sample.values())
     return cast(Priors, batch.site[batch.period])
 
 
 def keep(session: Session, found: Iterable[Career]) -> None:
     """Store the judgements that were worked out; those stored before stay as they are."""
-    rows = [
-        {"post_id": post.id, **{figure: getattr(post, figure) for figure in _FIGURES}}
-        for career in found
-        for post in career.fresh
-    ]
-    execute_many(session, insert(session, _judgements).on_conflict_do_nothing(), rows)
+    figures = attrgetter("id", *_FIGURES)
+    rows = [figures(post) for career in found for post in career.fresh]
+    insert_missing(session, _judgements, ("post_id", *_FIGURES), rows)
 
 
 def _candidates(batch: Batch) -> Select[Any]:
@@ -233,12 +231,15 @@ def _early(facts: Table, chosen: Sequence[str], *columns: ColumnElement[Any]) ->
     )
 
 
-def _judge(session: Session, unjudged: dict[str, Judged]) -> None:
+def _judge(session: Session, unjudged: dict[str, Judged], authors: Sequence[str] | None) -> None:
+    """Work the figures out; only posts by ``authors`` (None: by anybody) may have counters."""
     ids = list(unjudged)
     for start in range(0, len(ids), 10_000):  # a statement takes some tens of thousands of values
         chosen = ids[start : start + 10_000]
         _count_views(session, chosen, unjudged)
         _count_reactions(session, chosen, unjudged)
+        if authors is None or authors:
+            _add_counters(session, chosen, authors, unjudged)
         _count_people(session, chosen, unjudged)
 
 
@@ -255,14 +256,6 @@ def _count_views(session: Session, chosen: list[str], unjudged: dict[str, Judged
         unjudged[id_].reach = None if nobody else reach
     for id_ in _silent(session, [id_ for id_ in chosen if id_ not in logged]):
         unjudged[id_].views = unjudged[id_].reach = 0
-    # A counter knows the figure at this age only if it was read in the day before.
-    gains = func.sum(counters.c.views_gain)
-    read = func.max(counters.c.at) >= later(func.min(posts.c.published_at), HOURS - 24)
-    for id_, total in fetch(
-        session, _early(counters, chosen, gains).group_by(posts.c.id).having(read)
-    ):
-        if id_ not in logged and total is not None:
-            unjudged[id_].views, unjudged[id_].reach = total, None
 
 
 def _silent(session: Session, chosen: list[str]) -> list[str]:
@@ -298,13 +291,28 @@ def _count_reactions(session: Session, chosen: list[str], unjudged: dict[str, Ju
         post = unjudged[id_]
         post.reactions, post.talkers = total, talkers
         post.engagers = None if nobody else engagers
-    acts = [counters.c.likes_gain, counters.c.reposts_gain, counters.c.replies_gain]
-    gains = sum((func.coalesce(c, 0) for c in acts[1:]), start=func.coalesce(acts[0], 0))
-    for id_, total in fetch(
-        session, _early(counters, chosen, func.sum(gains)).group_by(posts.c.id)
-    ):
-        if total and not unjudged[id_].reactions:
-            unjudged[id_].reactions, unjudged[id_].engagers = total, None
+
+
+def _add_counters(
+    session: Session, chosen: list[str], authors: Sequence[str] | None, unjudged: dict[str, Judged]
+) -> None:
+    """What counters gained, for posts without events of that kind.
+
+    A counter knows the figure at this age only if it was read in the day before.
+    """
+    kinds = [counters.c.likes_gain, counters.c.reposts_gain, counters.c.replies_gain]
+    acts = sum((func.coalesce(c, 0) for c in kinds[1:]), start=func.coalesce(kinds[0], 0))
+    read = func.max(counters.c.at) >= later(func.min(posts.c.published_at), HOURS - 24)
+    columns = (case((read, func.sum(counters.c.views_gain))), func.sum(acts))
+    gains = _early(counters, chosen, *columns).group_by(posts.c.id)
+    if authors is not None:
+        gains = gains.where(among(posts.c.author_id, authors))
+    for id_, seen, acted in fetch(session, gains):
+        post = unjudged[id_]
+        if seen is not None and not post.views:
+            post.views, post.reach = seen, None
+        if acted and not post.reactions:
+            post.reactions, post.engagers = acted, None
 
 
 def _count_people(session: Session, chosen: list[str], unjudged: dict[str, Judged]) -> None:
@@ -320,8 +328,8 @@ def _count_people(session: Session, chosen: list[str], unjudged: dict[str, Judge
         reactions.c.actor_id != NOBODY, reactions.c.actor_id != posts.c.author_id
     )
     people = union(seen, acted).subquery()
-    counted = select(people.c.id, func.count()).group_by(people.c.id)
-    for id_, audience in fetch(session, counted):
+    sizes = select(people.c.id, func.count()).group_by(people.c.id)
+    for id_, audience in fetch(session, sizes):
         unjudged[id_].audience = audience
 
 

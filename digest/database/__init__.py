@@ -4,7 +4,7 @@ A SQLite file, or PostgreSQL (psycopg 3) with the same tables, the same statemen
 promises.
 """
 
-from digest.database.dialect import append, execute_many, fetch, insert
+from digest.database.dialect import append, execute_many, fetch, insert, insert_missing, written
 from digest.database.functions import among, later
 from digest.database.migrating import require_version
 from digest.database.sessions import Database, Load
@@ -17,6 +17,8 @@ __all__ = [
     "execute_many",
     "fetch",
     "insert",
+    "insert_missing",
     "later",
     "require_version",
+    "written",
 ]
