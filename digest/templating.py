@@ -58,7 +58,9 @@ class Templates:
 
     def get(self, name: str) -> Template:
         """A compiled template, by its place below ``email/``."""
-        return self._environment.get_template(name)
+        template = self._environment.get_template(name)
+        template.globals = dict(template.globals)  # a chain of mappings, copied for every mail
+        return template
 
 
 def run(template: Template, context: dict[str, Any]) -> str:
