@@ -5,79 +5,96 @@ from __future__ import annotations
 import argparse
 import asyncio
 import csv
+import os
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
 
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import select
 
-from digest.compose import Snapshot
-from digest.config import Settings
 from digest.database import Database
-from digest.models import Subscription, table
-from digest.run import decide, workshop
-from digest.window import last_full_week, zone
-from tests.bench import machine, tutorial
+from tests import databases
+from tests.bench import machine, stages, tutorial
+from tests.bench.machine import Measured
 
 out = Console(highlight=False)
-ROUNDS = 3
 
 
 def main() -> None:
     """Run what was asked for and print one table per question."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--users", type=int, default=6000, help="authors in the speed test")
+    parser.add_argument("--users", type=int, default=20_000, help="authors in the speed test")
+    parser.add_argument("--rounds", type=int, default=3, help="paired runs of the speed test")
     parser.add_argument("--views", type=int, default=500_000, help="rows in the import test")
     parser.add_argument(
-        "--memory", type=int, nargs="*", default=[1000, 10_000], help="authors in memory tests"
+        "--sizes", type=int, nargs="*", default=[1000, 10_000], help="authors in the size test"
     )
+    parser.add_argument("--postgres", action="store_true", help="the size test on PostgreSQL")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="digest-bench-") as folder:
         root = Path(folder)
-        speed(root / "speed", asked.users)
-        importing(root / "import", asked.views)
-        memory(root, asked.memory)
+        if asked.users:
+            speed(root / "speed", asked.users, asked.rounds)
+        if asked.views:
+            importing(root / "import", asked.views)
+        if asked.sizes:
+            sizes(root, asked.sizes, postgres=asked.postgres)
+        databases.stop_server()
 
 
-def speed(folder: Path, users: int) -> None:
-    """Whole processes against the baseline, alternating, on copies of the same data."""
+def speed(folder: Path, users: int, rounds: int) -> None:
+    """Whole commands against the baseline and ``smtp-source``, alternating, on the same data."""
     folder.mkdir()
     machine.digest(folder, "demo", "--users", str(users))
-    original = folder / "original.db"
-    shutil.move(folder / "var" / "digest.db", original)
-    snapshots, stages = staged(folder, original)
+    original, file = folder / "original.db", folder / "var" / "digest.db"
+    shutil.move(file, original)
     with machine.sink() as port:
-        ours, warm, baseline = [], [], []
-        for _ in range(ROUNDS):
-            file = folder / "var" / "digest.db"
+        snapshots, size, spent = stages.measure(folder, original, port)
+        rates: dict[str, list[float]] = {name: [] for name in ("tutorial", "first", "kept", "raw")}
+        for _ in range(rounds):
             shutil.copy(original, file)
             environment = {"DIGEST_SMTP_URL": f"smtp://127.0.0.1:{port}"}
-            ours.append(len(snapshots) / machine.digest(folder, "send", **environment).seconds)
+            rates["first"].append(_rate(machine.digest(folder, "send", **environment)))
             began = time.perf_counter()
             asyncio.run(tutorial.send(original, snapshots[:100], port))
-            baseline.append(min(100, len(snapshots)) / (time.perf_counter() - began))
+            rates["tutorial"].append(100 / (time.perf_counter() - began))
             _forget_deliveries(file)
-            warm.append(len(snapshots) / machine.digest(folder, "send", **environment).seconds)
-    table_ = Table("what", "mails/s", "ratio", title=f"{users:,} users, whole process, 1 process")
-    base = median(baseline)
-    table_.add_row("documented use of the same libraries", f"{base:,.0f}", "1.0")
-    table_.add_row("digest send, history worked out", f"{median(ours):,.0f}", _ratio(ours, base))
-    table_.add_row("digest send, history kept", f"{median(warm):,.0f}", _ratio(warm, base))
-    out.print(table_)
-    share = Table("stage", "ms per mail", "share", title="Where the time goes (first mails)")
-    stages["smtp, ledger, start"] = max(0.0, 1000 / median(ours) - sum(stages.values()))
-    for name, milliseconds in stages.items():
-        share.add_row(name, f"{milliseconds:.2f}", f"{milliseconds / sum(stages.values()):.0%}")
+            rates["kept"].append(_rate(machine.digest(folder, "send", **environment)))
+            rates["raw"].append(machine.source(port, messages=users, size=size))
+    names = {
+        "tutorial": "documented use of the same libraries, 1 process",
+        "first": "digest send, history worked out",
+        "kept": "digest send, history kept",
+        "raw": f"smtp-source -s 16, messages of {size:,} bytes",
+    }
+    cores = len(os.sched_getaffinity(0))
+    title = f"{users:,} users, whole commands, {cores} cores, medians of {rounds}"
+    table = Table("what", "mails/s", "ratio", title=title)
+    for name, what in names.items():
+        ratio = median(rates[name]) / median(rates["tutorial"])
+        table.add_row(what, f"{median(rates[name]):,.0f}", f"{ratio:.1f}")
+    out.print(table)
+    share = Table("stage", "ms", "share", title="Processor time per mail (first mails)")
+    for name, milliseconds in spent.each.items():
+        part = milliseconds / sum(spent.each.values())
+        share.add_row(name, f"{milliseconds:.3f}", f"{part:.0%}")
     out.print(share)
 
 
-def _ratio(rates: list[float], base: float) -> str:
-    return f"{median(rates) / base:.1f}"
+def _rate(done: Measured) -> float:
+    """Mails a second of a whole ``digest send``, by its own count of mails."""
+    return _sent(done) / done.seconds
+
+
+def _sent(done: Measured) -> int:
+    line = next(line for line in done.out.splitlines() if line.endswith(" sent"))
+    return int(line.split()[0].replace(",", ""))
 
 
 def _forget_deliveries(file: Path) -> None:
@@ -88,42 +105,6 @@ def _forget_deliveries(file: Path) -> None:
         connection.exec_driver_sql("DELETE FROM deliveries")
         connection.exec_driver_sql("DELETE FROM snapshots WHERE body IS NOT NULL")
     database.close()
-
-
-def staged(folder: Path, file: Path) -> tuple[list[Snapshot], dict[str, float]]:
-    """Every snapshot of the last full week, and milliseconds per mail of each pure stage."""
-    database = Database(f"sqlite:///{file}")
-    settings = Settings(database_url=f"sqlite:///{file}", var=folder / "var")
-    shop, now = workshop(database, settings), datetime.now(UTC)
-    decided = []
-    began = time.perf_counter()
-    with database.reading() as session:
-        rows = session.execute(
-            select(table(Subscription).c.timezone, table(Subscription).c.user_id)
-        ).all()
-        for name in sorted({row.timezone for row in rows}):
-            ids = [row.user_id for row in rows if row.timezone == name]
-            period = str(last_full_week(now, zone(name)))
-            for start in range(0, len(ids), settings.batch):
-                batch = ids[start : start + settings.batch]
-                found = decide(session, shop, period, name, batch).decisions.values()
-                decided += [d for d in found if d.stopped_by is None and d.composed]
-    composed = time.perf_counter()
-    snapshots = [d.composed.snapshot for d in decided if d.composed]
-    for snapshot in snapshots:
-        shop.mailer.renderer.render(snapshot, tutorial.LINKS)
-    rendered = time.perf_counter()
-    for one in decided:
-        if one.composed:
-            shop.mailer.mail(one.author, one.composed.snapshot, now)
-    mailed = time.perf_counter()
-    database.close()
-    each = 1000 / len(snapshots)
-    return snapshots, {
-        "load and compose": (composed - began) * each,
-        "render": (rendered - composed) * each,
-        "message": (mailed - rendered - (rendered - composed)) * each,
-    }
 
 
 def importing(folder: Path, views: int) -> None:
@@ -141,10 +122,10 @@ def importing(folder: Path, views: int) -> None:
             at = start + timedelta(seconds=37 * n)
             writer.writerow([f"p{n * 7919 % posts}", at.isoformat(), f"reader-{n % 9973}"])
     done = machine.digest(folder, "import", "data")
-    table_ = Table("rows", "seconds", "rows/s", "peak MiB", title="Import of exchange CSV")
+    table = Table("rows", "seconds", "rows/s", "peak MiB", title="Import of exchange CSV")
     row = (f"{views:,}", f"{done.seconds:.1f}", f"{views / done.seconds:,.0f}")
-    table_.add_row(*row, f"{done.peak_mib:.0f}")
-    out.print(table_)
+    table.add_row(*row, f"{done.peak_mib:.0f}")
+    out.print(table)
 
 
 def _write(path: Path, header: list[str], rows: list[list[str]]) -> None:
@@ -154,19 +135,40 @@ def _write(path: Path, header: list[str], rows: list[list[str]]) -> None:
         writer.writerows(rows)
 
 
-def memory(root: Path, sizes: list[int]) -> None:
-    """Peak memory of ``digest send`` as the number of users grows."""
-    table_ = Table("users", "mails/s", "peak MiB", title="Memory of digest send, 10 posts a user")
-    for users in sizes:
-        folder = root / f"memory-{users}"
+def sizes(root: Path, numbers: list[int], *, postgres: bool) -> None:
+    """What a mail costs, and what a process needs, as the number of users grows.
+
+    Processor time does not depend on what else the machine is doing as much as time does. What a
+    command costs that has nothing to send is taken off: it is the same for all.
+    """
+    kind = "PostgreSQL" if postgres else "SQLite"
+    title = f"digest send on {kind}, 10 posts a user (processor time without start-up)"
+    table = Table("users", "mails/s", "ms per mail", "start-up s", "peak MiB", title=title)
+    for users in numbers:
+        folder = root / f"size-{users}"
         folder.mkdir()
-        machine.digest(folder, "demo", "--users", str(users))
-        with machine.sink() as port:
-            environment = {"DIGEST_SMTP_URL": f"smtp://127.0.0.1:{port}"}
+        with _database(folder, postgres=postgres) as environment, machine.sink() as port:
+            environment["DIGEST_SMTP_URL"] = f"smtp://127.0.0.1:{port}"
+            machine.digest(folder, "demo", "--users", str(users), **environment)
             done = machine.digest(folder, "send", **environment)
-        table_.add_row(f"{users:,}", f"{users / done.seconds:,.0f}", f"{done.peak_mib:.0f}")
+            idle = machine.digest(folder, "send", **environment)
+        each = (done.cpu - idle.cpu) * 1000 / _sent(done)
+        row = (f"{users:,}", f"{_rate(done):,.0f}", f"{each:.2f}", f"{idle.cpu:.1f}")
+        table.add_row(*row, f"{done.peak_mib:.0f}")
         shutil.rmtree(folder)
-    out.print(table_)
+    out.print(table)
+
+
+@contextmanager
+def _database(folder: Path, *, postgres: bool) -> Iterator[dict[str, str]]:
+    """The settings of an empty database: the default file, or one of a server of our own."""
+    if not postgres:
+        yield {}
+        return
+    server = databases.server()
+    server.sql("CREATE DATABASE bench TEMPLATE template0")
+    yield {"DIGEST_DATABASE_URL": server.url("bench")}
+    server.sql("DROP DATABASE bench WITH (FORCE)")
 
 
 if __name__ == "__main__":

@@ -1,20 +1,33 @@
-"""What a measurement needs of the machine: a fast mail sink, processes with their peak memory."""
+"""What a measurement needs of the machine: a fast mail sink, processes and what they used."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 SINK = shutil.which("smtp-sink") or "/usr/sbin/smtp-sink"
+SOURCE = shutil.which("smtp-source") or "/usr/sbin/smtp-source"
+
+# A small process that starts the measured one and says what that and its children used: memory
+# is counted from the moment of the fork, so that the one that forks must be small itself.
+_LAUNCH = """
+import json, resource, subprocess, sys
+code = subprocess.call(sys.argv[2:])
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+json.dump([used.ru_utime + used.ru_stime, used.ru_maxrss / 1024], open(sys.argv[1], "w"))
+sys.exit(code)
+"""
 
 
 def free_port() -> int:
@@ -53,30 +66,49 @@ async def _answers(port: int) -> None:
     sys.exit(f"smtp-sink does not answer on port {port}")
 
 
+def source(port: int, *, messages: int, size: int) -> float:
+    """Messages a second of Postfix's own ``smtp-source`` over 16 connections."""
+    began = time.perf_counter()
+    subprocess.run(
+        [
+            *(SOURCE, "-s", "16", "-m", str(messages), "-l", str(size)),
+            *("-f", "digest@site.example", "-t", "user@people.example", f"127.0.0.1:{port}"),
+        ],
+        check=True,
+        stderr=subprocess.DEVNULL,
+    )
+    return messages / (time.perf_counter() - began)
+
+
 @dataclass(frozen=True)
 class Measured:
-    """A finished process: seconds from start to end, and its peak memory in MiB."""
+    """A finished command with all its processes.
+
+    Seconds from start to end, seconds of processor time of all, and the peak memory of the largest
+    in MiB.
+    """
 
     seconds: float
+    cpu: float
     peak_mib: float
     out: str
 
 
 def digest(folder: Path, *words: str, **environment: str) -> Measured:
-    """Run the command line in ``folder`` and measure the whole process."""
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "digest", *words],
-        cwd=folder,
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    out = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    seconds = time.perf_counter() - began
-    if process.returncode not in {0, 1}:
-        sys.exit(f"digest {' '.join(words)} ended with {process.returncode}")
-    return Measured(seconds, usage.ru_maxrss / 1024, out)
+    """Run the command line in ``folder`` and measure the whole of it."""
+    with tempfile.NamedTemporaryFile(suffix=".json") as used:
+        command = [sys.executable, "-m", "digest", *words]
+        began = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-S", "-c", _LAUNCH, used.name, *command],
+            cwd=folder,
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        seconds = time.perf_counter() - began
+        if done.returncode not in {0, 1}:
+            sys.exit(f"digest {' '.join(words)} ended with {done.returncode}")
+        cpu, peak = json.load(used)
+    return Measured(seconds, cpu, peak, done.stdout)
