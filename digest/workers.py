@@ -10,17 +10,18 @@ import gc
 import signal
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from multiprocessing import get_context
+from contextlib import contextmanager, suppress
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import TypeVar
 
 import uvloop
 
-from digest.config import Settings
+from digest.config import Settings, arm_faults
 from digest.database import Database
 from digest.errors import DigestError, SendError
+from digest.faults import Point, reach
 from digest.ledger import Scope
 from digest.recorder import Clock
 from digest.run import Report, Workshop, work, workshop
@@ -46,8 +47,10 @@ def until_stopped(
 ) -> tuple[_T, bool]:
     """Run ``main`` with an event that the first of ``signals`` sets, and say if one came.
 
-    A second signal ends the process as it would have without us.
+    A second signal ends the process as it would have without us. In a worker the end of its parent
+    counts as a signal: nobody could stop it any more.
     """
+    parent = parent_process()
 
     async def guarded() -> tuple[_T, bool]:
         loop, stop, came = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
@@ -55,6 +58,8 @@ def until_stopped(
         def let_go() -> None:
             for number in signals:
                 loop.remove_signal_handler(number)
+            if parent is not None:
+                loop.remove_reader(parent.sentinel)
 
         def on_signal() -> None:
             stop.set()
@@ -63,6 +68,8 @@ def until_stopped(
 
         for number in signals:
             loop.add_signal_handler(number, on_signal)
+        if parent is not None:
+            loop.add_reader(parent.sentinel, on_signal)
         try:
             return await main(stop), came.is_set()
         finally:
@@ -155,13 +162,14 @@ def _worker(
     pipe: Connection, settings: Settings, scope: Scope, clock: Clock, limit: int | None
 ) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    arm_faults()
     database, latest = Database(settings.database_url), Report()
 
     def tell(report: Report) -> None:
         nonlocal latest
         latest = report
         if report.total % REPORT_EVERY == 0:
-            pipe.send(report)
+            _tell(pipe, report)
 
     try:
         shop = workshop(database, settings)
@@ -174,14 +182,20 @@ def _worker(
         )
     except DigestError as error:
         latest.stopped = SendError(error.message, hint=error.hint)
-    pipe.send(latest)
+    _tell(pipe, latest)
     pipe.close()
     database.close()
+
+
+def _tell(pipe: Connection, report: Report) -> None:
+    with suppress(BrokenPipeError):  # the parent is gone, and we are about to follow
+        pipe.send(report)
 
 
 def _listen(reports: dict[Connection, Report], progress: Callable[[Report], None]) -> None:
     talking = list(reports)
     while talking:
+        reach(Point.PARENT)
         for pipe in wait(talking):
             assert isinstance(pipe, Connection)
             try:

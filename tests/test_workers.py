@@ -24,6 +24,7 @@ from tests.office import (
     now,
     once,
     open_office,
+    pause,
     serving,
 )
 from tests.scripted_smtp import Received, Script, ScriptedServer, Wait
@@ -117,6 +118,23 @@ def test_two_sends_at_once_mail_everybody_once(office: Office) -> None:
         assert [ended(process).code for process in both] == [0, 0]
         assert_each_mail_once(server)
     assert counted(office.states()) == {"sent": 40}
+
+
+def test_a_send_that_finds_every_mail_in_other_hands_says_so_and_ends_well(office: Office) -> None:
+    """The first one is paused with all mails claimed and one of them being sent."""
+    with serving() as server:
+        words = ("send", "--week", WEEK)
+        first = office.start(
+            *words, port=server.port, connections=1, batch=40, fault="marked:1:stop"
+        )
+        pause(first)
+        end = ended(send(office, server))
+        first.send_signal(signal.SIGCONT)
+        assert ended(first).code == 0
+        assert_each_mail_once(server)
+    assert end.code == 0, end.err
+    assert "39 being prepared by a run that is under way" in end.out
+    assert "1 being sent by a run that is under way" in end.out
 
 
 def test_workers_share_the_mails_and_the_report_adds_them_up(office: Office) -> None:

@@ -6,13 +6,24 @@ declared dead finds nothing to change. :data:`digest.models.TRANSITIONS` says wh
 """
 
 from digest.ledger.claims import OPEN, Claim, Scope, claim, is_ready, plan, plan_zone, reopen
-from digest.ledger.looking import counts, find, latest_period, of_period, of_weeks
+from digest.ledger.doubts import Decision, resolve
+from digest.ledger.looking import (
+    counts,
+    find,
+    in_doubt,
+    latest_period,
+    listed,
+    of_period,
+    of_weeks,
+    unplanned,
+)
 from digest.ledger.outcomes import Outcome, backoff, mark, settle
 from digest.ledger.runs import Recovered, heartbeat, recover, running
 
 __all__ = [
     "OPEN",
     "Claim",
+    "Decision",
     "Outcome",
     "Recovered",
     "Scope",
@@ -21,8 +32,10 @@ __all__ = [
     "counts",
     "find",
     "heartbeat",
+    "in_doubt",
     "is_ready",
     "latest_period",
+    "listed",
     "mark",
     "of_period",
     "of_weeks",
@@ -30,6 +43,8 @@ __all__ = [
     "plan_zone",
     "recover",
     "reopen",
+    "resolve",
     "running",
     "settle",
+    "unplanned",
 ]
