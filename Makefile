@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 USERS ?= 30
+KILLS ?= 200
 
 .DEFAULT_GOAL := help
-.PHONY: help setup send-digest demo daemon web test lint types check bench lock wheel clean
+.PHONY: help setup send-digest demo daemon web test kills lint types check bench lock wheel clean
 
 help: ## Show what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +36,9 @@ web: $(READY) ## Serve the pages and the kept mails on http://127.0.0.1:8025/
 
 test: $(READY) ## Run all tests
 	@$(BIN)/pytest --numprocesses 2
+
+kills: $(READY) ## Kill senders KILLS times at random instants, and see that nobody is missed
+	@KILLS=$(KILLS) $(BIN)/pytest tests/test_kills.py
 
 lint: $(READY) ## Look for mistakes and style
 	@$(BIN)/ruff check .

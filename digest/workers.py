@@ -47,8 +47,9 @@ def until_stopped(
 ) -> tuple[_T, bool]:
     """Run ``main`` with an event that the first of ``signals`` sets, and say if one came.
 
-    A second signal ends the process as it would have without us. In a worker the end of its parent
-    counts as a signal: nobody could stop it any more.
+    A second signal ends the process as it would have without us; not in a worker, which may hear
+    the same one from its parent and from whoever stops the whole group. There the end of the
+    parent counts as a signal too: nobody could stop it any more.
     """
     parent = parent_process()
 
@@ -64,7 +65,10 @@ def until_stopped(
         def on_signal() -> None:
             stop.set()
             came.set()
-            let_go()
+            if parent is None:
+                let_go()
+            else:
+                loop.remove_reader(parent.sentinel)
 
         for number in signals:
             loop.add_signal_handler(number, on_signal)
@@ -120,6 +124,9 @@ def _side_by_side(
             theirs.close()
             reports[ours] = Report()
             processes.append(process)
+        if came.is_set():  # some may have begun after it came
+            for one in processes:
+                one.terminate()
         _listen(reports, progress)
         for one in processes:
             one.join()
@@ -137,14 +144,16 @@ def _side_by_side(
 def _signals_for(processes: Sequence[BaseProcess]) -> Iterator[threading.Event]:
     """Pass SIGINT and SIGTERM on as SIGTERM; the event says that one came.
 
-    Workers drain, and we wait. They ignore SIGINT, which a terminal sends to all of us.
+    Workers drain, and we wait. They ignore SIGINT, which a terminal sends to all of us, and every
+    SIGTERM but the first, which a supervisor does. A second signal to us ends them at once.
     """
     came = threading.Event()
 
     def pass_on(*_: object) -> None:
+        again = came.is_set()
         came.set()
         for process in processes:
-            process.terminate()
+            process.kill() if again else process.terminate()
 
     before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
