@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 USERS ?= 30
+KILLS ?= 200
 
 .DEFAULT_GOAL := help
-.PHONY: help setup send-digest demo daemon web test lint types check bench lock wheel clean test-postgres
+.PHONY: help setup send-digest demo daemon web test test-postgres kills lint types check bench lock wheel clean
 
 help: ## Show what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +39,9 @@ test: $(READY) ## Run all tests
 
 test-postgres: $(READY) ## Run all tests that ask a database on a PostgreSQL server of their own
 	@DIGEST_TEST_DATABASE=postgres $(BIN)/pytest --numprocesses 2
+
+kills: $(READY) ## Kill senders KILLS times at random instants, and see that nobody is missed
+	@KILLS=$(KILLS) $(BIN)/pytest tests/test_kills.py
 
 lint: $(READY) ## Look for mistakes and style
 	@$(BIN)/ruff check .

@@ -28,6 +28,7 @@ from digest import web as pages
 from digest.config import Settings
 from digest.database import Database
 from digest.errors import DigestError, UsageError
+from digest.faults import Point, reach
 from digest.ledger import Scope
 from digest.models import State, User, table
 from digest.window import Period
@@ -42,6 +43,8 @@ UserId = Annotated[str, typer.Argument(help="the user's id, as the platform know
 Host = Annotated[str, typer.Option(help="address to listen on")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="port to listen on")]
 Week = Annotated[str | None, typer.Option(help="an ISO week such as 2026-W46")]
+LISTED = 100
+"""Users in a list, unless more are asked for."""
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document")]
 
 
@@ -68,6 +71,7 @@ def _common(
     *, verbose: Annotated[bool, typer.Option("--verbose", "-v", help="log more")] = False
 ) -> None:
     console.configure_logging(verbose=verbose)
+    config.arm_faults()
 
 
 @app.command()
@@ -159,13 +163,15 @@ def send(
                 limit=limit,
                 progress=lambda r: update(r.total, waiting, ""),
             )
-        report.recovered = recovered
+        report.recovered, doubts = recovered, look.doubts(database, Scope(), 0)["in_doubt"]
         if report.total or report.stopped or report.interrupted:
             console.print_report(report, monotonic() - began, _where(settings))
         elif not _users(database):
             console.out.print("There is nobody to write to: first digest import, or digest demo")
         else:
             console.print_nothing(look.standing(database, period, _now()), period)
+        if settings.on_unknown == "hold":
+            console.print_doubt(doubts)
     return 130 if report.interrupted else 1 if report.incomplete else 0
 
 
@@ -241,15 +247,57 @@ def web(host: Host = "127.0.0.1", port: Port = 8025) -> int:
 
 
 @app.command()
-def status(week: Week = None, *, as_json: AsJson = False) -> int:
+def settle(
+    week: Week = None,
+    user: Annotated[list[str] | None, typer.Option(help="only this user (repeatable)")] = None,
+    *,
+    resend: Annotated[bool, typer.Option("--resend", help="they go again")] = False,
+    sent: Annotated[bool, typer.Option("--sent", help="the mail server has them")] = False,
+    give_up: Annotated[bool, typer.Option("--give-up", help="they go no more")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """List the mails that are in doubt, or settle them; all, or those of WEEK and USER."""
+    settings, now, users = config.load(), _now(), tuple(user or ())
+    decision = _decision({"resend": resend, "sent": sent, "give-up": give_up})
+    scope = Scope((str(Period.parse(week)),) if week else (), users)
+    with _database(settings) as database:
+        with database.writing() as session:
+            run.require_known(session, users)
+            lease = timedelta(seconds=settings.lease_seconds)
+            ledger.recover(session, settings.locks, now, lease, "hold")  # nothing goes meanwhile
+            settled = ledger.resolve(session, decision, scope, now) if decision else []
+        left = look.doubts(database, scope, LISTED)
+    if as_json:
+        done = [{"user": user_id, "week": period} for user_id, period in settled]
+        console.print_json({"settled": done, **left})
+    else:
+        console.print_settled(decision, len(settled), left)
+    return 0
+
+
+@app.command()
+def status(
+    week: Week = None,
+    state: Annotated[str | None, typer.Option(help="also list the users in this state")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="list at most so many")] = LISTED,
+    *,
+    as_json: AsJson = False,
+) -> int:
     """Count the deliveries of a week per state and reason; they sum to the audience."""
     settings = config.load()
+    if state is not None and state not in {*State, look.UNPLANNED}:
+        states = ", ".join([*State, look.UNPLANNED])
+        raise UsageError(f"there is no state {state}", hint=f"one of: {states}")
     with _database(settings) as database:
         found = look.status(database, str(Period.parse(week)) if week else None)
+        if state is not None:
+            found["users"] = look.members(database, found["week"], state, limit)
     if as_json:
         console.print_json(found)
     else:
         console.print_status(found)
+        if state is not None:
+            console.print_members(found["users"], found["states"].get(state, 0))
     return 0
 
 
@@ -341,7 +389,15 @@ def _prepare(
         run.plan_week(session, now, period=period, users=users, limit=limit)
         scope = Scope((period,) if period else (), users, wanted)
         waiting = ledger.waiting(session, now, scope)
+    reach(Point.PLANNED)
     return scope, recovered, waiting if limit is None else min(limit, waiting)
+
+
+def _decision(asked: dict[str, bool]) -> ledger.Decision | None:
+    chosen = [ledger.Decision(name) for name, wanted in asked.items() if wanted]
+    if len(chosen) > 1:
+        raise UsageError("a mail has one fate", hint="either --resend, or --sent, or --give-up")
+    return chosen[0] if chosen else None
 
 
 def _pages(

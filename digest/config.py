@@ -19,12 +19,14 @@ from urllib.parse import urlsplit
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from digest import window
+from digest import faults, window
 from digest.errors import ConfigError, DigestError
 
 PREFIX = "DIGEST_"
 _FROM = PREFIX + "FROM"  # `from` is a word of Python, so the field has another name
 FILE = Path("digest.toml")
+FAULT = "FAULT"
+"""Where a test asks the process to die (``DIGEST_FAULT``): no setting, and in no file."""
 _NO_SENDER = "digest@localhost.invalid"
 _NO_SITE = "http://127.0.0.1:8025"
 
@@ -211,13 +213,18 @@ def setting_name(field: str) -> str:
     return "FROM" if field in {"sender", _FROM} else field.upper()
 
 
+def arm_faults() -> None:
+    """Let this process die at the point that ``DIGEST_FAULT`` names, if it names one."""
+    faults.arm(os.environ.get(PREFIX + FAULT, ""))
+
+
 def unknown_environment() -> list[ConfigError]:
     """Variables that look like settings and are none: most likely spelling mistakes."""
     known = {setting_name(field) for field in Settings.model_fields}
     found = []
     for variable in sorted(os.environ):
         name = variable.removeprefix(PREFIX).removesuffix("_FILE")
-        if variable.startswith(PREFIX) and name not in known:
+        if variable.startswith(PREFIX) and name not in {*known, FAULT}:
             found.append(ConfigError(variable, "is not a setting", hint=_did_you_mean(name, known)))
     return found
 

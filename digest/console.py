@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from time import monotonic
@@ -20,6 +20,7 @@ from rich.table import Table
 from digest import ingest
 from digest.checks import Finding
 from digest.errors import DigestError
+from digest.ledger import Decision
 from digest.models import State
 from digest.run import Report
 
@@ -34,6 +35,8 @@ Update = Callable[[int, int | None, str], None]
 _WORDS = {
     State.SENT: "sent",
     State.PENDING: "would be sent",
+    State.CLAIMED: "being prepared by a run that is under way",
+    State.SENDING: "being sent by a run that is under way",
     State.DEFERRED: "deferred: the server asked to wait",
     State.FAILED: "failed",
     State.UNKNOWN: "in doubt: the connection broke while the mail was handed over",
@@ -142,6 +145,43 @@ def print_report(report: Report, seconds: float, where: str, *, dry: bool = Fals
             break
 
 
+_DECIDED = {
+    Decision.RESEND: "pending again: the next send takes them",
+    Decision.SENT: "recorded as sent",
+    Decision.GIVE_UP: "given up; only --retry-failed opens them again",
+}
+
+
+def print_doubt(number: int) -> None:
+    """That somebody has to look, if so."""
+    if number:
+        what = "1 mail is" if number == 1 else f"{number:,} mails are"
+        out.print(f"{what} in doubt. Which, and what to do about it: digest settle", soft_wrap=True)
+
+
+def print_settled(decision: Decision | None, number: int, left: Mapping[str, Any]) -> None:
+    """What was decided, and what is still in doubt."""
+    if decision is not None:
+        out.print(f"{number:,} {_DECIDED[decision]}")
+    if left["deliveries"]:
+        print_members(left["deliveries"], left["in_doubt"])
+        out.print("Grep the mail server's log, then: digest settle --sent, --resend or --give-up")
+    elif decision is None:
+        out.print("Nothing is in doubt.")
+
+
+def print_members(rows: Sequence[Mapping[str, Any]], total: int) -> None:
+    """Users in one state, a line each: what happened, and what the server said last."""
+    for row in rows:
+        words = [row["user"], row["week"], row.get("reason", "")]
+        if row.get("since"):
+            words.append(f"since {datetime.fromisoformat(row['since']):%Y-%m-%d %H:%M} UTC")
+        words += [row.get("message_id") or "", row.get("reply", "")]
+        out.print(escape("  ".join(word for word in words if word)), soft_wrap=True)
+    if total > len(rows):
+        out.print(f"and {total - len(rows):,} more")
+
+
 def print_nothing(standing: Mapping[tuple[str, str], int], week: str | None) -> None:
     """Why a send had nothing to do."""
     said = ", ".join(describe(standing)) or "nobody was planned"
@@ -166,6 +206,7 @@ def print_status(status: Mapping[str, Any]) -> None:
     table.add_section()
     table.add_row("audience", f"{status['audience']:,}", "")
     out.print(table)
+    print_doubt(status["states"].get(State.UNKNOWN, 0))
 
 
 def print_explanation(explanation: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ from digest.audience import Gate
 from digest.compose import Snapshot
 from digest.database import Database
 from digest.errors import UsageError
+from digest.ledger import Scope
 from digest.mail import Mail
 from digest.models import Delivery, State, Subscription, table
 from digest.run import Decision, Report, Workshop, decide, is_over, not_over, require_known, weeks
@@ -86,6 +87,22 @@ def status(database: Database, period: str | None) -> dict[str, Any]:
         "states": dict(sorted(states.items())),
         "reasons": dict(sorted(reasons.items())),
     }
+
+
+def members(database: Database, week: str, state: str, limit: int) -> list[dict[str, Any]]:
+    """Up to ``limit`` users who are in ``state`` of ``week``, each with what the ledger says."""
+    with database.reading() as session:
+        if state == UNPLANNED:
+            found = ledger.unplanned(session, week, limit)
+            return [{"user": user, "week": week} for user in found]
+        return ledger.listed(session, state, Scope((week,)), limit)
+
+
+def doubts(database: Database, scope: Scope, limit: int) -> dict[str, Any]:
+    """How many mails in ``scope`` are in doubt, and the first ``limit`` of them."""
+    with database.reading() as session:
+        found = ledger.listed(session, State.UNKNOWN, scope, limit)
+        return {"in_doubt": ledger.in_doubt(session, scope), "deliveries": found}
 
 
 def standing(database: Database, period: str | None, now: datetime) -> Counter[tuple[str, str]]:

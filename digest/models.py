@@ -265,7 +265,13 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.SENDING: frozenset({State.SENT, State.DEFERRED, State.FAILED, State.UNKNOWN}),
     State.DEFERRED: frozenset({State.CLAIMED}),
     State.FAILED: frozenset({State.PENDING}),  # send --retry-failed
-    State.UNKNOWN: frozenset({State.PENDING}),  # on_unknown = "resend"
+    State.UNKNOWN: frozenset(
+        {
+            State.PENDING,  # on_unknown = "resend", or settle --resend
+            State.SENT,  # settle --sent
+            State.FAILED,  # settle --give-up
+        }
+    ),
     State.SENT: frozenset(),
     State.SKIPPED: frozenset(),
     State.SUPPRESSED: frozenset(),

@@ -17,6 +17,7 @@ from typing import Self
 
 from digest import ledger
 from digest.database import Database
+from digest.faults import Point, reach
 from digest.ledger import Claim, Outcome
 from digest.subscriptions import suppress
 
@@ -102,6 +103,7 @@ class Recorder:
             except Exception as error:  # noqa: BLE001 - whatever it is, it is raised to all who wait
                 self._fail(group, error)
                 return
+            reach(Point.COMMITTED)
             for claim, _, done in group.marks:
                 if not done.done():  # its connection may have been given up meanwhile
                     done.set_result(claim.id in allowed)

@@ -34,6 +34,7 @@ from digest.errors import (
     UsageError,
 )
 from digest.facts import Batch
+from digest.faults import Point, reach
 from digest.ledger import Claim, Outcome, Scope
 from digest.mail import Mailer
 from digest.models import State, Subscription, User, table
@@ -106,6 +107,7 @@ def plan_week(
     for timezone, name in weeks(session, now, period).items():
         left = None if limit is None else limit - planned
         planned += ledger.plan_zone(session, name, timezone, now, users=users, limit=left)
+        reach(Point.PLANNING)
     return planned
 
 
@@ -124,6 +126,7 @@ def plan_due(session: Session, settings: Settings, now: datetime, most: int = 10
             row |= {"state": State.SKIPPED, "reason": "late"}
         rows.append(row)
     ledger.plan(session, rows, now)
+    reach(Point.ADVANCING)
     subscriptions.advance(session, [one.user_id for one in due], now)
     return len(due)
 
@@ -197,6 +200,7 @@ def decide(
     welcome = [user for user, passed in gates.items() if all(gate.passed for gate in passed)]
     batch = Batch(Period.parse(period), window.zone(timezone), tuple(welcome), shop.site)
     loaded = snapshots.load(session, batch, shop.sections)
+    reach(Point.COMPOSING)
     composed: dict[str, Composed] = {}
     for user, one in compose(batch, known, loaded, shop.sections).items():
         if isinstance(one, Broken):
@@ -320,11 +324,14 @@ class _Line:
             reason = "template" if isinstance(error, TemplateError) else "unusable-address"
             self.record(Outcome(claim, State.FAILED, reason, error.message))
             return
+        reach(Point.RENDERED)
         marked = False
 
         async def mark() -> bool:
             nonlocal marked
+            reach(Point.AFTER_354)
             marked = await self.recorder.mark(claim, mail.message_id)
+            reach(Point.MARKED)
             return marked
 
         try:
@@ -335,11 +342,13 @@ class _Line:
             if marked:  # refused after the final dot, and so known not to have arrived
                 self.record(Outcome(claim, State.DEFERRED, "stopped", error.message, tried=1))
             return
+        reach(Point.AFTER_REPLY)
         self.record(_outcome(claim, author, reply, self.shop.settings, self.clock()))
 
     def record(self, outcome: Outcome) -> None:
         """Hand an outcome to the ledger and count it."""
         self.recorder.settle(outcome)
+        reach(Point.HANDED_OVER)
         if outcome.state != State.PENDING:
             self.report.states[outcome.state, outcome.reason] += 1
             self.progress(self.report)
@@ -354,12 +363,14 @@ async def _feed(line: _Line, owner: str, scope: Scope, limit: int | None) -> Non
             claims = ledger.claim(session, owner, scope, line.clock(), size)
         if not claims:
             return
+        reach(Point.CLAIMED)
         left = left if left is None else left - len(claims)
         users = [claim.user for claim in claims]
         with shop.database.reading() as session:
             decided = decide(session, shop, claims[0].period, claims[0].timezone, users)
         with shop.database.writing() as session:
             snapshots.keep(session, decided.batch, decided.composed, line.clock())
+        reach(Point.KEPT)
         too_old = line.clock() - shop.settings.max_lateness
         for claim in claims:
             decision = decided.decisions.get(claim.user)

@@ -12,6 +12,7 @@ from digest import history, judgements
 from digest.compose import Composed, Loaded, Snapshot
 from digest.database import among, execute_many, fetch, insert
 from digest.facts import Batch, author_weeks
+from digest.faults import Point, reach
 from digest.history import histories
 from digest.judgements import careers
 from digest.models import Snapshot as Stored
@@ -65,6 +66,7 @@ def keep(session: Session, batch: Batch, composed: Mapping[str, Composed], now: 
         ),
         rows,
     )
+    reach(Point.KEEPING)
 
 
 def stored(session: Session, user: str, period: str) -> Snapshot | None:

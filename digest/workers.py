@@ -9,8 +9,8 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
@@ -19,9 +19,10 @@ from typing import TypeVar
 
 import uvloop
 
-from digest.config import Settings
+from digest.config import Settings, arm_faults
 from digest.database import Database
 from digest.errors import DigestError, SendError
+from digest.faults import Point, reach
 from digest.ledger import Scope
 from digest.recorder import Clock
 from digest.run import Report, Workshop, work, workshop
@@ -50,10 +51,14 @@ def calm_collector() -> None:
 def until_stopped(
     main: Callable[[asyncio.Event], Coroutine[None, None, _T]],
     signals: Sequence[signal.Signals] = (signal.SIGINT, signal.SIGTERM),
+    *,
+    again: Callable[[], object] | None = None,
 ) -> tuple[_T, bool]:
     """Run ``main`` with an event that the first of ``signals`` sets, and say if one came.
 
-    A second signal ends the process as it would have without us.
+    Whatever comes after it calls ``again``; without that, a second signal ends the process as it
+    would have without us. In a worker the end of the parent counts as a signal: nobody could stop
+    it any more.
     """
 
     async def guarded() -> tuple[_T, bool]:
@@ -64,19 +69,43 @@ def until_stopped(
                 loop.remove_signal_handler(number)
 
         def on_signal() -> None:
+            if came.is_set() and again is not None:
+                again()
             stop.set()
             came.set()
-            let_go()
+            if again is None:
+                let_go()
 
         for number in signals:
             loop.add_signal_handler(number, on_signal)
         try:
-            return await main(stop), came.is_set()
+            with _hearing_of_the_parent(on_signal):
+                return await main(stop), came.is_set()
         finally:
             let_go()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(guarded())
+
+
+@contextmanager
+def _hearing_of_the_parent(died: Callable[[], None]) -> Iterator[None]:
+    """In a worker, call ``died`` once if the parent dies meanwhile."""
+    parent, loop = parent_process(), asyncio.get_running_loop()
+    if parent is None:
+        yield
+        return
+
+    def once() -> None:
+        loop.remove_reader(sentinel)
+        died()
+
+    sentinel = parent.sentinel
+    loop.add_reader(sentinel, once)
+    try:
+        yield
+    finally:
+        loop.remove_reader(sentinel)
 
 
 def fitting(most: int, waiting: int, worth: int) -> int:
@@ -104,7 +133,7 @@ def send(
     """
     if workers > 1:
         crew = Crew(shop, scope, clock, workers=workers, limit=limit, command="send")
-        report, came = until_stopped(lambda stop: crew.report(stop, progress))
+        report, came = until_stopped(lambda stop: crew.report(stop, progress), again=crew.kill)
     else:
         report, came = until_stopped(
             lambda stop: work(
@@ -164,6 +193,11 @@ class Crew:
             )
         return total
 
+    def kill(self) -> None:
+        """End all of them at once, like a crash: whoever asked twice does not want to wait."""
+        for process in self._processes:
+            process.kill()
+
     async def _pass_on(self, stop: asyncio.Event) -> None:
         await stop.wait()
         for process in self._processes:
@@ -174,6 +208,7 @@ class Crew:
         loop.add_reader(pipe.fileno(), readable.set)
         try:
             while True:
+                reach(Point.PARENT)
                 await readable.wait()
                 readable.clear()
                 self._reports[pipe] = pipe.recv()
@@ -204,8 +239,13 @@ class _Job:
 
 
 def _worker(job: _Job, shop: Workshop | None) -> None:
-    """The life of one worker process. A terminal's SIGINT is the parent's, who passes it on."""
+    """The life of one worker process.
+
+    A terminal's SIGINT is the parent's, who passes it on; and whoever stops the whole group says
+    SIGTERM twice, once by way of the parent.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    arm_faults()
     database, latest = Database(job.settings.database_url), Report()
 
     def tell(report: Report) -> None:
@@ -217,7 +257,6 @@ def _worker(job: _Job, shop: Workshop | None) -> None:
     async def main(stop: asyncio.Event) -> Report:
         own = replace(shop, database=database) if shop else workshop(database, job.settings)
         calm_collector()
-        _stop_when_orphaned(stop)
         return await work(
             own,
             job.scope,
@@ -229,7 +268,7 @@ def _worker(job: _Job, shop: Workshop | None) -> None:
         )
 
     try:
-        latest, _ = until_stopped(main, [signal.SIGTERM])
+        latest, _ = until_stopped(main, [signal.SIGTERM], again=lambda: None)
     except DigestError as error:
         latest.stopped = SendError(error.message, hint=error.hint)
     _say(job.pipe, latest)
@@ -240,13 +279,6 @@ def _worker(job: _Job, shop: Workshop | None) -> None:
 def _say(pipe: Connection, report: Report) -> None:
     with suppress(BrokenPipeError):  # nobody listens any more: the ledger knows all the same
         pipe.send(report)
-
-
-def _stop_when_orphaned(stop: asyncio.Event) -> None:
-    """Drain when the parent has died: nobody would ever stop this process again."""
-    parent = parent_process()
-    assert parent is not None
-    asyncio.get_running_loop().add_reader(parent.sentinel, stop.set)
 
 
 def _together(reports: Iterable[Report]) -> Report:

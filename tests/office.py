@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -257,6 +258,20 @@ def serving(script: Script | None = None) -> Iterator[ScriptedServer]:
         loop.call_soon_threadsafe(done.set)
         thread.join()
         loop.close()
+
+
+def pause(process: subprocess.Popen[str]) -> None:
+    """Wait until a process has paused itself, as ``DIGEST_FAULT`` told it to."""
+    _, status = os.waitpid(process.pid, os.WUNTRACED)
+    assert os.WIFSTOPPED(status)
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    """Look every few milliseconds whether it has come true; for tests without a loop."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 async def until(condition: Callable[[], object]) -> None:

@@ -21,7 +21,7 @@ from pydantic import SecretStr
 
 from digest import audience, ingest
 from digest.cli import app
-from digest.config import PREFIX, Settings, setting_name
+from digest.config import FAULT, PREFIX, Settings, setting_name
 from digest.ingest.exchange import LAYOUTS
 from digest.ingest.importing import FORMATS
 from digest.models import TRANSITIONS, State
@@ -194,7 +194,7 @@ def test_every_setting_is_documented_with_its_default() -> None:
 
 
 def test_settings_named_elsewhere_exist() -> None:
-    names = {setting_name(name) for name in Settings.model_fields}
+    names = {*(setting_name(name) for name in Settings.model_fields), FAULT}
     for page in PAGES:
         for variable in re.findall(rf"{PREFIX}([A-Z_]+)", text_of(page)):
             assert variable.removesuffix("_FILE") in {*names, ""}, f"{page.name}: {variable}"
@@ -307,7 +307,14 @@ def reasons_written() -> set[str]:
     """The reasons that stand as words in the code which writes to the ledger."""
     trees = [
         ast.parse((CODE / f"{module}.py").read_text("utf-8"))
-        for module in ("ledger/runs", "ledger/claims", "run", "recorder", "audience")
+        for module in (
+            "ledger/runs",
+            "ledger/claims",
+            "ledger/doubts",
+            "run",
+            "recorder",
+            "audience",
+        )
     ]
     recorded = (value for tree in trees for node in ast.walk(tree) for value in _recorded(node))
     words = {part.value for value in recorded for part in _values(value)}

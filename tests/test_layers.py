@@ -12,7 +12,7 @@ import digest
 
 ROOT = Path(digest.__file__).parent
 LAYERS = {
-    "leaves": "errors window config stats links address text",
+    "leaves": "errors window faults config stats links address text",
     "data": "models migrations database ingest subscriptions ledger demo",
     "the mail": (
         "audience facts history judgements sections compose snapshots"

@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 
 from digest import ledger, subscriptions
 from digest.errors import UsageError
-from digest.ledger import Claim, Outcome, Recovered, Scope
+from digest.ledger import Claim, Decision, Outcome, Recovered, Scope
 from digest.models import TRANSITIONS, Run, State
 from tests.office import ANY, LEASE, NOW, WEEK, Office, counted, ended, open_office
 
@@ -275,6 +275,13 @@ def test_no_function_of_the_ledger_makes_a_transition_that_is_not_in_the_table(
     for reopened in (State.FAILED, State.UNKNOWN):
         office.sql(f"UPDATE deliveries SET state = '{state}'")
         assert reopen(office, reopened) == (3 if state is reopened else 0)
+    for decision in Decision:
+        office.sql(f"UPDATE deliveries SET state = '{state}'")
+        with office.database.writing() as session:
+            settled = ledger.resolve(session, decision, Scope((WEEK,), ("ann",)), NOW)
+        assert settled == ([("ann", WEEK)] if state is State.UNKNOWN else [])
+        after = State(office.rows()["ann"].state)
+        assert (after in TRANSITIONS[state]) is bool(settled)
 
 
 def test_the_table_names_every_state_and_ends_in_three(office: Office) -> None:
@@ -412,6 +419,28 @@ def test_a_server_that_leaves_every_mail_in_doubt_is_asked_less_and_less(
     assert office.claim(owner, NOW) == []
     (again,) = office.claim(owner, later)
     assert again.attempts == 1
+
+
+def test_a_lock_that_nobody_holds_is_swept_away_and_one_that_is_held_stays(
+    office: Office, owner: str
+) -> None:
+    """A process may die between taking its lock and entering its run."""
+    locks = office.settings.locks
+    (locks / "0123").touch()
+    office.recover()
+    assert [path.name for path in locks.iterdir()] == [owner]
+
+
+def test_a_recovery_that_is_undone_leaves_the_dead_to_the_next(
+    office: Office, other_run: subprocess.Popen[str]
+) -> None:
+    """Its lock must stay, or the run would seem to be on another host."""
+    other_run.kill()
+    other_run.wait()
+    with pytest.raises(ZeroDivisionError), office.database.writing() as session:  # noqa: PT012
+        ledger.recover(session, office.settings.locks, NOW, LEASE, "resend")
+        raise ZeroDivisionError
+    assert office.recover(on_unknown="hold") == Recovered(returned=1, in_doubt=1)
 
 
 # --- waiting, looking ----------------------------------------------------------------------------

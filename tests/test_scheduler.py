@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,7 +15,18 @@ import pytest
 from digest import scheduler
 from digest.models import Run, State, Subscription
 from digest.run import Report
-from tests.office import NOW, WEEK, Office, counted, ended, open_office, said, serving, until
+from tests.office import (
+    NOW,
+    WEEK,
+    Office,
+    counted,
+    ended,
+    open_office,
+    said,
+    serving,
+    until,
+    wait_for,
+)
 from tests.scripted_smtp import Drop, Script, ScriptedServer, Wait
 
 DUE = datetime(2026, 11, 16, 8, tzinfo=UTC)
@@ -306,13 +316,6 @@ def overdue(office: Office) -> None:
         f"UPDATE subscriptions SET next_due_at = '{past:%Y-%m-%d %H:%M:%S.%f}',"
         f" weekday = {past.weekday()}, hour = {past.hour}"
     )
-
-
-def wait_for(condition: Any) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

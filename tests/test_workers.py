@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import subprocess
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +27,7 @@ from tests.office import (
     now,
     once,
     open_office,
+    pause,
     serving,
 )
 from tests.scripted_smtp import Received, Script, ScriptedServer, Wait
@@ -121,6 +123,23 @@ def test_two_sends_at_once_mail_everybody_once(office: Office) -> None:
     assert counted(office.states()) == {"sent": 40}
 
 
+def test_a_send_that_finds_every_mail_in_other_hands_says_so_and_ends_well(office: Office) -> None:
+    """The first one is paused with all mails claimed and one of them being sent."""
+    with serving() as server:
+        words = ("send", "--week", WEEK)
+        first = office.start(
+            *words, port=server.port, connections=1, batch=40, fault="marked:1:stop"
+        )
+        pause(first)
+        end = ended(send(office, server))
+        first.send_signal(signal.SIGCONT)
+        assert ended(first).code == 0
+        assert_each_mail_once(server)
+    assert end.code == 0, end.err
+    assert "39 being prepared by a run that is under way" in end.out
+    assert "1 being sent by a run that is under way" in end.out
+
+
 def test_workers_share_the_mails_and_the_report_adds_them_up(office: Office) -> None:
     with serving({".": lambda _: Wait(0.01, "250 2.0.0 queued")}) as server:
         end = ended(send(office, server, "--workers", "2", "--limit", "31"))
@@ -130,13 +149,14 @@ def test_workers_share_the_mails_and_the_report_adds_them_up(office: Office) -> 
     assert [run.outcome for run in office.all(Run)] == ["done", "done"]
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("interrupt", [os.kill, os.killpg], ids=["the parent alone", "all"])
 def test_workers_drain_when_interrupted_whoever_is_told(
-    office: Office, interrupt: Callable[[int, int], None]
+    office: Office, interrupt: Callable[[int, int], None], number: signal.Signals
 ) -> None:
-    """A terminal sends SIGINT to all of them, a supervisor to the parent only."""
+    """A terminal sends SIGINT to all of them, a supervisor SIGTERM to all or to the parent."""
     running: list[subprocess.Popen[str]] = []
-    stop = once(lambda: interrupt(running[0].pid, signal.SIGINT), at=9)
+    stop = once(lambda: interrupt(running[0].pid, number), at=9)
     with serving({"DATA": stop}) as server:
         running.append(send(office, server, "--workers", "2"))
         end = ended(running[0])
@@ -145,6 +165,45 @@ def test_workers_drain_when_interrupted_whoever_is_told(
     states = counted(office.states())
     assert set(states) == {"sent", "pending"}
     assert states["sent"] == len(server.accepted) < 40
+
+
+def test_workers_drain_also_when_they_are_told_twice(office: Office) -> None:
+    """By a supervisor that stops the whole group, and by their parent."""
+    running: list[subprocess.Popen[str]] = []
+    told: list[signal.Signals] = []
+
+    def tell(_argument: str) -> Wait | None:
+        if not told:
+            return None
+        for run in office.all(Run):
+            os.kill(run.pid, signal.SIGTERM)
+        return Wait(0.05, "250 2.0.0 queued")
+
+    def stop() -> None:
+        told.append(signal.SIGTERM)
+        os.kill(running[0].pid, signal.SIGTERM)
+
+    with serving({"DATA": once(stop, at=9), ".": tell}) as server:
+        running.append(send(office, server, "--workers", "2"))
+        assert ended(running[0]).code == 130
+    assert set(counted(office.states())) == {"sent", "pending"}
+    assert {run.outcome for run in office.all(Run)} == {"done"}
+
+
+def test_a_second_signal_ends_workers_at_once(office: Office) -> None:
+    """The server does not answer any more, and nobody wants to wait for it."""
+    running: list[subprocess.Popen[str]] = []
+
+    def twice() -> None:
+        running[0].send_signal(signal.SIGTERM)
+        running[0].send_signal(signal.SIGINT)
+
+    with serving({".": [*[None] * 4, *[Wait(60)] * 40], "DATA": once(twice, at=7)}) as server:
+        running.append(send(office, server, "--workers", "2"))
+        began = time.monotonic()
+        assert ended(running[0]).code == 130
+        assert time.monotonic() - began < 30
+    assert set(counted(office.states())) <= {"sent", "sending", "claimed", "pending"}
 
 
 def test_an_error_in_a_worker_reaches_the_report_in_words(office: Office) -> None:

@@ -6,13 +6,24 @@ declared dead finds nothing to change. :data:`digest.models.TRANSITIONS` says wh
 """
 
 from digest.ledger.claims import OPEN, Claim, Scope, claim, plan, plan_zone, reopen, waiting
-from digest.ledger.looking import counts, find, latest_period, of_period, of_weeks
+from digest.ledger.doubts import Decision, resolve
+from digest.ledger.looking import (
+    counts,
+    find,
+    in_doubt,
+    latest_period,
+    listed,
+    of_period,
+    of_weeks,
+    unplanned,
+)
 from digest.ledger.outcomes import Outcome, backoff, mark, settle
 from digest.ledger.runs import Recovered, heartbeat, recover, running
 
 __all__ = [
     "OPEN",
     "Claim",
+    "Decision",
     "Outcome",
     "Recovered",
     "Scope",
@@ -21,7 +32,9 @@ __all__ = [
     "counts",
     "find",
     "heartbeat",
+    "in_doubt",
     "latest_period",
+    "listed",
     "mark",
     "of_period",
     "of_weeks",
@@ -29,7 +42,9 @@ __all__ = [
     "plan_zone",
     "recover",
     "reopen",
+    "resolve",
     "running",
     "settle",
+    "unplanned",
     "waiting",
 ]

@@ -15,6 +15,7 @@ from sqlalchemy import and_, func, literal, or_, select, text, true, update
 from sqlmodel import Session
 
 from digest.database import execute_many, insert, require_version
+from digest.faults import Point, reach
 from digest.models import Delivery, Run, State, Subscription, User, table
 
 _deliveries, _runs, _users = table(Delivery), table(Run), table(User)
@@ -137,7 +138,9 @@ def claim(session: Session, owner: str, scope: Scope, now: datetime, size: int) 
             _deliveries.c.created_at,
         )
     )
-    return sorted((Claim(*row) for row in rows), key=lambda claim: claim.user)
+    claims = sorted((Claim(*row) for row in rows), key=lambda claim: claim.user)
+    reach(Point.CLAIMING)
+    return claims
 
 
 def _choose(session: Session, ready: Any, size: int) -> Sequence[int]:

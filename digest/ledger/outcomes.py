@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, or_, select, update
 from sqlmodel import Session
 
 from digest.database import execute_many
+from digest.faults import Point, reach
 from digest.ledger.claims import Claim
 from digest.models import TRANSITIONS, Delivery, State, Subscription, Suppression, User, table
 
@@ -81,6 +82,7 @@ def mark(
     execute_many(session, _MARK, rows)
     asked = {"marked": [claim.id for claim, _ in claims], "holder": owner}
     marked = {tuple(row) for row in session.connection().execute(_MARKED, asked)}
+    reach(Point.MARKING)
     return {claim.id for claim, _ in claims if (claim.id, claim.fence) in marked}
 
 
@@ -128,6 +130,8 @@ def settle(session: Session, owner: str, outcomes: Sequence[Outcome], now: datet
         for outcome in outcomes
     ]
     execute_many(session, _SETTLE, rows)
+    if rows:
+        reach(Point.SETTLING)
 
 
 def backoff(attempts: int, *, base: float, cap: float, jitter: float) -> timedelta:

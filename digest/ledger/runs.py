@@ -12,15 +12,17 @@ import os
 import socket
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import IO
 
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 from sqlmodel import Session
 
 from digest.database import Database, execute_many, insert
+from digest.faults import Point, reach
 from digest.ledger.claims import reopen
 from digest.models import Delivery, Run, State, table
 
@@ -36,8 +38,7 @@ def running(
     locks.mkdir(parents=True, exist_ok=True)
     path = locks / owner
     outcome = "interrupted"
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _held(path):
         with database.writing() as session:
             row = {
                 "owner": owner,
@@ -49,13 +50,35 @@ def running(
                 "outcome": "",
             }
             execute_many(session, insert(session, _runs), [row])
+            reach(Point.STARTING)
         try:
             yield owner
             outcome = "done"
         finally:
             with database.writing() as session:
                 _close(session, owner, clock(), outcome)
+                reach(Point.CLOSING)
+            reach(Point.CLOSED)
             path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[None]:
+    """Hold a lock on the file ``path``, which is made for it."""
+    while True:
+        with path.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            # Between the two steps somebody may have swept it away as left by a dead run.
+            if _is_at(lock, path):
+                yield
+                return
+
+
+def _is_at(lock: IO[str], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(lock.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def heartbeat(session: Session, owner: str, now: datetime) -> None:
@@ -81,15 +104,19 @@ def recover(
     whatever else is unknown.
     """
     returned = in_doubt = 0
+    alive = set()
     open_runs = select(_runs.c.owner, _runs.c.heartbeat_at, _runs.c.host).where(
         _runs.c.finished_at.is_(None)
     )
     for owner, heartbeat_at, host in session.execute(open_runs).all():
         if not _died(host, locks / owner, lease_is_over=heartbeat_at < now - lease):
+            alive.add(owner)
             continue
         left = _close(session, owner, now, "died")
         returned, in_doubt = returned + left.returned, in_doubt + left.in_doubt
-        (locks / owner).unlink(missing_ok=True)
+        reach(Point.RECOVERING)
+    # Not before: a process that died in between would leave a run that seems to be elsewhere.
+    event.listen(session, "after_commit", lambda _: _sweep(locks, alive), once=True)
     if on_unknown == "resend":
         reopen(session, State.UNKNOWN, now)
     return Recovered(returned, in_doubt)
@@ -103,13 +130,26 @@ def _died(host: str, lock: Path, *, lease_is_over: bool) -> bool:
     if host != socket.gethostname():
         return lease_is_over
     try:
+        return not _is_held(lock)
+    except OSError:
+        return lease_is_over
+
+
+def _is_held(lock: Path) -> bool:
+    try:
         with lock.open() as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return False
-    except OSError:
-        return lease_is_over
-    return True
+        return True
+    return False
+
+
+def _sweep(locks: Path, alive: set[str]) -> None:
+    """Remove the locks of runs that are over, however they ended."""
+    for path in locks.glob("*"):
+        with suppress(FileNotFoundError):  # another start sweeps too
+            if path.name not in alive and not _is_held(path):
+                path.unlink()
 
 
 def _close(session: Session, owner: str, now: datetime, outcome: str) -> Recovered:

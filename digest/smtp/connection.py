@@ -20,6 +20,7 @@ from aiosmtplib import SMTP, SMTPException, SMTPHeloError, SMTPResponseException
 
 from digest.address import Address
 from digest.errors import DeliveryUnknown, RecipientProblem, SendError, StopRun, TryLater
+from digest.faults import Point, reach
 from digest.smtp.replies import Phase, Reply, refusal, tidy
 from digest.smtp.server import Server, Tls
 
@@ -234,6 +235,7 @@ class Connection:
         sender, recipient = f"FROM:<{mail_from}>".encode(), f"TO:<{rcpt_to}>".encode()
         await self._expect(2, "mail", wait.mail, b"MAIL", sender, *options)
         await self._expect(2, "rcpt", wait.rcpt, b"RCPT", recipient)
+        reach(Point.BEFORE_354)
         await self._expect(3, "data", wait.data, b"DATA")
 
     async def _expect(self, kind: int, phase: Phase, wait: float, *words: bytes) -> None:
@@ -258,6 +260,7 @@ class Connection:
 
     async def _hand_over(self, body: bytes) -> Reply:
         await self._write_body(transparent(body))
+        reach(Point.AFTER_DOT)
         protocol = self._smtp.protocol
         try:
             if protocol is None:
@@ -285,6 +288,7 @@ class Connection:
             if writer.transport.get_write_buffer_size():
                 async with asyncio.timeout(self._timeouts.body):
                     await writer.drain()
+            reach(Point.IN_BODY)
             protocol.write(b".\r\n")
         except _BROKEN as error:
             self.abort()
