@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
-from threading import Barrier, Thread
+from threading import Barrier, Event, Thread
 
 import pytest
 from hypothesis import given
@@ -19,8 +20,9 @@ from sqlalchemy.exc import IntegrityError
 from digest import ledger, subscriptions
 from digest.errors import UsageError
 from digest.ledger import Claim, Decision, Outcome, Recovered, Scope
+from digest.ledger.runs import _held
 from digest.models import TRANSITIONS, Run, State
-from tests.office import ANY, LEASE, NOW, WEEK, Office, counted, ended, open_office
+from tests.office import ANY, LEASE, NOW, WEEK, Office, counted, ended, open_office, wait_for
 
 INSTANT = "2026-11-16 09:00:00.000000"
 LONG_AGO = "2026-11-15 09:00:00.000000"
@@ -429,6 +431,38 @@ def test_a_lock_that_nobody_holds_is_swept_away_and_one_that_is_held_stays(
     (locks / "0123").touch()
     office.recover()
     assert [path.name for path in locks.iterdir()] == [owner]
+
+
+def test_a_run_whose_lock_is_swept_away_while_it_begins_takes_another(tmp_path: Path) -> None:
+    """Or it would seem to be on another host for as long as it lives."""
+    path = tmp_path / "0123"
+    begun, over = Event(), Event()
+
+    def begin() -> None:
+        with _held(path):
+            begun.set()
+            over.wait()
+
+    with path.open("w") as sweeper:
+        fcntl.flock(sweeper, fcntl.LOCK_EX)
+        run = Thread(target=begin)
+        run.start()
+        wait_for(lambda: opened(path) == 2)
+        path.unlink()
+    assert begun.wait(10)
+    with path.open() as other, pytest.raises(BlockingIOError):
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    over.set()
+    run.join()
+
+
+def opened(path: Path) -> int:
+    """How often this process has ``path`` open."""
+    found = 0
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found += link.readlink() == path
+    return found
 
 
 def test_a_recovery_that_is_undone_leaves_the_dead_to_the_next(

@@ -130,26 +130,24 @@ def _died(host: str, lock: Path, *, lease_is_over: bool) -> bool:
     if host != socket.gethostname():
         return lease_is_over
     try:
-        return not _is_held(lock)
-    except OSError:
-        return lease_is_over
-
-
-def _is_held(lock: Path) -> bool:
-    try:
         with lock.open() as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True
-    return False
+        return False
+    except OSError:
+        return lease_is_over
+    return True
 
 
 def _sweep(locks: Path, alive: set[str]) -> None:
     """Remove the locks of runs that are over, however they ended."""
     for path in locks.glob("*"):
-        with suppress(FileNotFoundError):  # another start sweeps too
-            if path.name not in alive and not _is_held(path):
-                path.unlink()
+        if path.name in alive:
+            continue
+        with suppress(FileNotFoundError, BlockingIOError), path.open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(lock, path):
+                path.unlink()  # while it is held: a run that waits for it looks again
 
 
 def _close(session: Session, owner: str, now: datetime, outcome: str) -> Recovered:
