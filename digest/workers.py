@@ -155,7 +155,8 @@ def _worker(
     pipe: Connection, settings: Settings, scope: Scope, clock: Clock, limit: int | None
 ) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    database, latest = Database(settings.database_url), Report()
+    database = Database(settings.database_url, patience=settings.database_patience_seconds)
+    latest = Report()
 
     def tell(report: Report) -> None:
         nonlocal latest

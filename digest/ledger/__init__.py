@@ -5,7 +5,7 @@ compare-and-set, and updates that name their owner and fence, so that a process 
 declared dead finds nothing to change. :data:`digest.models.TRANSITIONS` says what may follow what.
 """
 
-from digest.ledger.claims import OPEN, Claim, Scope, claim, is_ready, plan, plan_zone, reopen
+from digest.ledger.claims import OPEN, Claim, Scope, claim, holds, is_ready, plan, plan_zone, reopen
 from digest.ledger.looking import counts, find, latest_period, of_period, of_weeks
 from digest.ledger.outcomes import Outcome, backoff, mark, settle
 from digest.ledger.runs import Recovered, heartbeat, recover, running
@@ -21,6 +21,7 @@ __all__ = [
     "counts",
     "find",
     "heartbeat",
+    "holds",
     "is_ready",
     "latest_period",
     "mark",

@@ -12,15 +12,17 @@ import os
 import socket
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import select, update
 from sqlmodel import Session
 
 from digest.database import Database, execute_many, insert
+from digest.errors import DatabaseError
 from digest.ledger.claims import reopen
 from digest.models import Delivery, Run, State, table
 
@@ -35,7 +37,6 @@ def running(
     owner, now = uuid.uuid4().hex, clock()
     locks.mkdir(parents=True, exist_ok=True)
     path = locks / owner
-    outcome = "interrupted"
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with database.writing() as session:
@@ -51,11 +52,19 @@ def running(
             execute_many(session, insert(session, _runs), [row])
         try:
             yield owner
-            outcome = "done"
-        finally:
-            with database.writing() as session:
-                _close(session, owner, clock(), outcome)
-            path.unlink(missing_ok=True)
+        except BaseException:
+            # Books that cannot be closed now are closed by the next start: the lock is free then.
+            with suppress(DatabaseError):
+                _finish(database, owner, clock(), "interrupted", path)
+            raise
+        finish = partial(_finish, database, owner, clock(), "done", path)
+        database.patiently(finish, lambda: False)
+
+
+def _finish(database: Database, owner: str, now: datetime, outcome: str, lock: Path) -> None:
+    with database.writing() as session:
+        _close(session, owner, now, outcome)
+    lock.unlink(missing_ok=True)
 
 
 def heartbeat(session: Session, owner: str, now: datetime) -> None:
