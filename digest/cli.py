@@ -355,7 +355,7 @@ def _now() -> datetime:
 def _database(settings: Settings) -> Iterator[Database]:
     with suppress(OSError):  # whoever needs it says what is wrong; addresses and mails live there
         settings.var.mkdir(mode=0o700, parents=True, exist_ok=True)
-    database = Database(settings.database_url)
+    database = Database(settings.database_url, patience=settings.database_patience_seconds)
     try:
         database.migrate()
         yield database

@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     )
 
     database_url: str = Field("sqlite:///var/digest.db", description="where the data lives")
+    database_patience_seconds: float = Field(
+        600, ge=0, description="how long a run waits for a database in trouble that may pass"
+    )
     smtp_url: SecretStr | None = Field(
         None,
         description="the mail server: smtp://[user:pass@]host:port, smtps://…,"

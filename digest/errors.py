@@ -3,6 +3,7 @@
 * retry later: :class:`TryLater`
 * give up on this person, go on with the others: :class:`RecipientProblem`
 * stop the run: :class:`StopRun`
+* wait and try again: :class:`DatabaseUnavailable`
 * tell the operator what to mend and exit 2: :class:`UsageError` and its kin
 
 Reasons for *not* mailing somebody (skipped, suppressed) are values, never exceptions.
@@ -33,7 +34,11 @@ class ConfigError(UsageError):
 
 
 class DatabaseError(DigestError):
-    """The database cannot be used as it is (missing, locked, out of date, damaged): exit code 2."""
+    """The database cannot be used as it is (missing, out of date, damaged): exit code 2."""
+
+
+class DatabaseUnavailable(DatabaseError):
+    """Trouble that may pass (locked, disk full, server away): the same work may be tried again."""
 
 
 class TemplateError(DigestError):

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -38,12 +39,21 @@ class _Waiting:
 class Recorder:
     """Writes to the ledger on behalf of one run; use it as an asynchronous context manager.
 
-    Leaving it commits what is left. An error of the database is raised to everybody who waits for
-    a mark, and again when leaving: no body is sent that is not marked.
+    Leaving it commits what is left. While the database is in trouble that may pass, marks wait and
+    outcomes are kept; a group that may have been committed is committed again, which changes
+    nothing. Any other error of the database is raised to everybody who waits for a mark, and again
+    when leaving: no body is sent that is not marked.
     """
 
-    def __init__(self, database: Database, owner: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        owner: str,
+        clock: Clock,
+        hurried: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._database, self._owner, self._clock = database, owner, clock
+        self._hurried = hurried
         self._waiting = _Waiting()
         self._wanted = asyncio.Event()
         self._urgent = asyncio.Event()
@@ -99,7 +109,7 @@ class Recorder:
             if self._closing:
                 self._wanted.set()
             try:
-                allowed = await loop.run_in_executor(self._thread, self._commit, group)
+                allowed = await loop.run_in_executor(self._thread, self._record, group)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is raised to all who wait
                 self._fail(group, error)
                 return
@@ -108,12 +118,17 @@ class Recorder:
                 if not done.done():  # its connection may have been given up meanwhile
                     done.set_result(claim.id in allowed)
 
-    def _commit(self, group: _Waiting) -> set[int]:
+    def _record(self, group: _Waiting) -> set[int]:
         now = self._clock()
+        allowed = self._database.patiently(partial(self._commit, group, now), self._hurried)
+        if now - self._beat_at > HEARTBEAT:
+            self._beat_at = now
+        return allowed
+
+    def _commit(self, group: _Waiting, now: datetime) -> set[int]:
         with self._database.writing() as session:
             if now - self._beat_at > HEARTBEAT:  # first, as whoever ends a run locks that row first
                 ledger.heartbeat(session, self._owner, now)
-                self._beat_at = now
             ledger.settle(session, self._owner, group.outcomes, now)
             for outcome in group.outcomes:
                 if outcome.dead_address:

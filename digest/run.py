@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequen
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import select
@@ -26,6 +27,7 @@ from digest.compose import Broken, Composed, Snapshot, compose
 from digest.config import Settings
 from digest.database import Database
 from digest.errors import (
+    DatabaseError,
     DigestError,
     RecipientProblem,
     SendError,
@@ -261,7 +263,7 @@ async def work(
     with ledger.running(shop.database, settings.locks, command, clock) as owner:
         async with (
             server_of(settings) as server,
-            Recorder(shop.database, owner, clock) as recorder,
+            Recorder(shop.database, owner, clock, stop.is_set) as recorder,
             Sender(
                 server,
                 connections=settings.connections,
@@ -278,12 +280,24 @@ async def _drive(line: _Line, feed: Coroutine[None, None, None]) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(line.serve()) for _ in range(line.shop.settings.connections)]
-            await feed
+            trouble = await _through(line, feed)
             await line.queue.join()
             for task in tasks:
                 task.cancel()
     except* DigestError as errors:
         raise next(_leaves(errors)) from None
+    if trouble is not None:
+        raise trouble
+
+
+async def _through(line: _Line, feed: Coroutine[None, None, None]) -> DatabaseError | None:
+    """Feed the line. If the database gives no more, what is under way is finished and recorded."""
+    try:
+        await feed
+    except DatabaseError as error:
+        line.stop.set()
+        return error
+    return None
 
 
 def _leaves(group: BaseExceptionGroup[DigestError]) -> Iterator[DigestError]:
@@ -356,20 +370,18 @@ class _Line:
 
 async def _feed(line: _Line, owner: str, scope: Scope, limit: int | None) -> None:
     """Claim, compose and decide batches until nothing is left; those to be sent go on the queue."""
-    shop, left = line.shop, limit
+    shop, left, hurried = line.shop, limit, line.stop.is_set
     while not line.stop.is_set() and left != 0:
         size = shop.settings.batch if left is None else min(left, shop.settings.batch)
-        with shop.database.writing() as session:
-            claims = ledger.claim(session, owner, scope, line.clock(), size)
+        take = _Take(line, owner, scope, size)
+        claims = await shop.database.in_background(take, hurried)
         if not claims:
             return
         reach(Point.CLAIMED)
         left = left if left is None else left - len(claims)
-        users = [claim.user for claim in claims]
-        with shop.database.reading() as session:
-            decided = decide(session, shop, claims[0].period, claims[0].timezone, users)
-        with shop.database.writing() as session:
-            snapshots.keep(session, decided.batch, decided.composed, line.clock())
+        decided = await shop.database.in_background(partial(_decide, shop, claims), hurried)
+        keep = partial(_keep, shop.database, decided, line.clock())
+        await shop.database.in_background(keep, hurried)
         reach(Point.KEPT)
         too_old = line.clock() - shop.settings.max_lateness
         for claim in claims:
@@ -383,6 +395,33 @@ async def _feed(line: _Line, owner: str, scope: Scope, limit: int | None) -> Non
                 line.record(Outcome(claim, State.SKIPPED, "late"))
             elif decision.composed is not None:
                 await line.queue.put((claim, decision.author, decision.composed.snapshot))
+
+
+class _Take:
+    """Claim one batch; tried again, it knows a claim whose commit was made and not answered."""
+
+    def __init__(self, line: _Line, owner: str, scope: Scope, size: int) -> None:
+        self._database, self._clock = line.shop.database, line.clock
+        self._asked = owner, scope, size
+        self._claims: list[Claim] = []
+
+    def __call__(self) -> list[Claim]:
+        owner, scope, size = self._asked
+        with self._database.writing() as session:
+            if not (self._claims and ledger.holds(session, owner, self._claims)):
+                self._claims = ledger.claim(session, owner, scope, self._clock(), size)
+        return self._claims
+
+
+def _decide(shop: Workshop, claims: Sequence[Claim]) -> Decided:
+    users = [claim.user for claim in claims]
+    with shop.database.reading() as session:
+        return decide(session, shop, claims[0].period, claims[0].timezone, users)
+
+
+def _keep(database: Database, decided: Decided, now: datetime) -> None:
+    with database.writing() as session:
+        snapshots.keep(session, decided.batch, decided.composed, now)
 
 
 def _outcome(

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
@@ -35,11 +36,13 @@ async def serve(
     """Tick until ``stop`` is set, then let the run that is under way drain."""
     scheduler = AsyncIOScheduler(timezone=UTC)
     ticking = asyncio.Lock()
+    said = ""
 
     async def on_tick() -> None:
+        nonlocal said
         async with ticking:
             if not stop.is_set():
-                await _guarded(shop, clock, stop, done)
+                said = await _guarded(shop, clock, stop, done, said)
 
     scheduler.add_job(
         on_tick,
@@ -61,20 +64,15 @@ async def tick(shop: Workshop, clock: Clock, stop: asyncio.Event) -> Report | No
 
     Users whom the platform added or moved since the last tick are followed first.
     """
-    settings, now = shop.settings, clock()
-    lease = timedelta(seconds=settings.lease_seconds)
-    with shop.database.writing() as session:
-        subscriptions.enrol(session, settings, now)
-        recovered = ledger.recover(session, settings.locks, now, lease, settings.on_unknown)
+    now, background = clock(), partial(shop.database.in_background, hurried=stop.is_set)
+    recovered = await background(partial(_recover, shop, now))
     planned = 0
     while not stop.is_set():
-        with shop.database.writing() as session:
-            found = plan_due(session, settings, now, DUE_AT_A_TIME)
+        found = await background(partial(_plan, shop, now))
         planned += found
         if found < DUE_AT_A_TIME:
             break
-    with shop.database.reading() as session:
-        waiting = ledger.waiting(session, now)
+    waiting = await background(partial(_waiting, shop, now))
     if not waiting:
         return None
     report = await _send(shop, clock, stop, waiting)
@@ -91,21 +89,48 @@ async def _send(shop: Workshop, clock: Clock, stop: asyncio.Event, waiting: int)
     return await crew.report(stop, lambda _: None)
 
 
+def _recover(shop: Workshop, now: datetime) -> ledger.Recovered:
+    settings = shop.settings
+    lease = timedelta(seconds=settings.lease_seconds)
+    with shop.database.writing() as session:
+        subscriptions.enrol(session, settings, now)
+        return ledger.recover(session, settings.locks, now, lease, settings.on_unknown)
+
+
+def _plan(shop: Workshop, now: datetime) -> int:
+    with shop.database.writing() as session:
+        return plan_due(session, shop.settings, now, DUE_AT_A_TIME)
+
+
+def _waiting(shop: Workshop, now: datetime) -> int:
+    with shop.database.reading() as session:
+        return ledger.waiting(session, now)
+
+
 async def _guarded(
-    shop: Workshop, clock: Clock, stop: asyncio.Event, done: Callable[[Report], None]
-) -> None:
-    """One tick; trouble is said and the next tick tries again."""
+    shop: Workshop,
+    clock: Clock,
+    stop: asyncio.Event,
+    done: Callable[[Report], None],
+    said: str,
+) -> str:
+    """One tick; trouble is said, once while it lasts, and the next tick tries again.
+
+    Takes what the tick before said, and returns what this one did.
+    """
     run_stop = asyncio.Event()
     watcher = asyncio.create_task(_follow(stop, run_stop))
     try:
         report = await tick(shop, clock, run_stop)
     except DigestError as error:
-        log.error("%s%s", error.message, f" ({error.hint})" if error.hint else "")  # noqa: TRY400
-        return
+        trouble = f"{error.message}{f' ({error.hint})' if error.hint else ''}"
+        log.log(logging.DEBUG if trouble == said else logging.ERROR, "%s", trouble)
+        return trouble
     finally:
         watcher.cancel()
     if report is not None:
         done(report)
+    return ""
 
 
 async def _follow(stop: asyncio.Event, run_stop: asyncio.Event) -> None:

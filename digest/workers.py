@@ -246,7 +246,8 @@ def _worker(job: _Job, shop: Workshop | None) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     arm_faults()
-    database, latest = Database(job.settings.database_url), Report()
+    database = Database(job.settings.database_url, patience=job.settings.database_patience_seconds)
+    latest = Report()
 
     def tell(report: Report) -> None:
         nonlocal latest

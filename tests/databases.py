@@ -167,6 +167,26 @@ def new_database(file: Path, *, tables: bool = True) -> str:
     return server().url(name)
 
 
+def hasty(url: str) -> str:
+    """The same database for somebody who hardly waits for a lock."""
+    return url + ("?options=-c%20lock_timeout%3D50" if POSTGRES else "?timeout=0.05")
+
+
+@contextmanager
+def locked(url: str) -> Iterator[None]:
+    """Another program writes for long: everybody may read, and nobody else write."""
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:", 1))
+    with engine.connect() as other:
+        if POSTGRES:
+            other.exec_driver_sql("LOCK TABLE deliveries, runs, users IN EXCLUSIVE MODE")
+        else:
+            other.connection.driver_connection.isolation_level = None  # type: ignore[union-attr]
+            other.exec_driver_sql("BEGIN EXCLUSIVE")
+        yield
+        other.exec_driver_sql("ROLLBACK")
+    engine.dispose()
+
+
 def mark() -> int:
     """How many databases there are by now."""
     return len(_used)

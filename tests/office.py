@@ -57,15 +57,17 @@ def mailer() -> Mailer:
 class Office:
     """One database, its settings and its workshop."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
+    def __init__(self, folder: Path, *, hasty: bool = False, **settings: Any) -> None:
         self.folder = folder
+        url = databases.new_database(folder / "digest.db")
         self.settings = Settings(
-            database_url=databases.new_database(folder / "digest.db"),
+            database_url=databases.hasty(url) if hasty else url,
             var=folder / "var",
             secret_key=SecretStr(SECRET),
             **settings,
         )
-        self.database = Database(self.settings.database_url)
+        patience = self.settings.database_patience_seconds
+        self.database = Database(self.settings.database_url, patience=patience)
         self.shop = Workshop(self.database, self.settings, sections(), mailer())
         self.server = ScriptedServer()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Coroutine, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
@@ -14,10 +13,12 @@ import pytest
 from sqlalchemy import event
 
 from digest import ledger
-from digest.errors import DatabaseError
+from digest.database import Database
+from digest.errors import DatabaseError, DatabaseUnavailable
 from digest.ledger import Claim, Outcome
 from digest.models import Run, State, Suppression
 from digest.recorder import HEARTBEAT, OUTCOMES_A_COMMIT, Recorder
+from tests.databases import locked
 from tests.office import NOW, Office, counted, open_office, until
 
 USERS = [f"user{n:03}" for n in range(150)]
@@ -25,7 +26,7 @@ USERS = [f"user{n:03}" for n in range(150)]
 
 @pytest.fixture
 def office(tmp_path: Path) -> Iterator[Office]:
-    with open_office(tmp_path) as office:
+    with open_office(tmp_path, hasty=True, database_patience_seconds=0.2) as office:
         office.enrol(*USERS)
         office.plan()
         yield office
@@ -57,17 +58,6 @@ def commits(office: Office) -> Iterator[list[object]]:
     event.listen(office.database.engine, "commit", count)
     yield seen
     event.remove(office.database.engine, "commit", count)
-
-
-@contextmanager
-def locked(office: Office) -> Iterator[None]:
-    """Another program writes for long, and nobody wants to wait for it."""
-    with office.database.engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA busy_timeout = 1")
-    with closing(sqlite3.connect(office.folder / "digest.db")) as other:
-        other.execute("BEGIN EXCLUSIVE")
-        yield
-        other.rollback()
 
 
 def test_all_who_wait_for_a_mark_share_one_commit_with_the_outcomes_before_it(
@@ -143,22 +133,44 @@ def test_a_suppression_of_the_same_group_is_heeded_by_the_marks_in_it(
     assert (suppression.reason, suppression.detail) == ("hard-bounce", "550")
 
 
-def test_an_error_of_the_database_reaches_everyone_who_waits_and_whoever_comes_later(
+def test_when_patience_is_at_an_end_the_error_reaches_everyone_who_waits_and_whoever_comes_later(
     office: Office, owner: str, claims: list[Claim]
 ) -> None:
     async def main() -> None:
         recorder = Recorder(office.database, owner, lambda: NOW)
-        with pytest.raises(DatabaseError, match="locked"):  # noqa: PT012 - raised on leaving
+        with pytest.raises(DatabaseError, match="lock"):  # noqa: PT012 - raised on leaving
             async with recorder:
-                with locked(office):
+                with locked(office.settings.database_url):
                     marks = [recorder.mark(claim, "<m>") for claim in claims[:5]]
                     found = await asyncio.gather(*marks, return_exceptions=True)
-                assert [type(error) for error in found] == [DatabaseError] * 5
+                assert [type(error) for error in found] == [DatabaseUnavailable] * 5
                 with pytest.raises(DatabaseError):
                     await recorder.mark(claims[6], "<m>")
 
     run(main())
     assert counted(office.states()) == {"claimed": 150}
+
+
+def test_marks_wait_and_outcomes_are_kept_while_the_database_is_in_trouble(
+    office: Office, owner: str, claims: list[Claim]
+) -> None:
+    url = office.settings.database_url
+
+    async def main() -> None:
+        with closing(Database(url)) as patient:
+            await record(Recorder(patient, owner, lambda: NOW))
+
+    async def record(waiting: Recorder) -> None:
+        async with waiting as recorder:
+            with locked(url):
+                marks = [asyncio.create_task(recorder.mark(c, "<m>")) for c in claims[:5]]
+                recorder.settle(Outcome(claims[5], State.SKIPPED, "quiet"))
+                done, _ = await asyncio.wait(marks, timeout=0.5)
+                assert done == set()
+            assert all(await asyncio.gather(*marks))
+
+    run(main())
+    assert counted(office.states()) == {"sending": 5, "skipped": 1, "claimed": 144}
 
 
 def test_no_body_is_sent_while_the_database_cannot_be_written(tmp_path: Path) -> None:

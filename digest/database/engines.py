@@ -123,7 +123,8 @@ def _postgresql(url: URL) -> Engine:
         # sum(bigint) is numeric there; all that is summed are whole numbers.
         connection.adapters.register_loader("numeric", whole)
         connection.execute("SET TIME ZONE 'UTC'")  # instants without a zone are UTC, as in append()
-        connection.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
+        if "lock_timeout" not in str(url.query.get("options", "")):
+            connection.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
         connection.commit()
 
     event.listen(engine, "connect", prepare)

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from threading import Event
+from typing import TypeVar
 
 from sqlalchemy import Connection
 from sqlmodel import Session
 
 from digest.database import engines, migrating
+from digest.database.patience import Patience
 from digest.database.trouble import translated
+
+_T = TypeVar("_T")
+PATIENCE_SECONDS = 600.0
 
 
 class Database:
     """One database: ``reading()`` and ``writing()`` open a session in a transaction."""
 
-    def __init__(self, url: str) -> None:
-        """Prepare the engine for ``url``; nothing is opened yet."""
+    def __init__(self, url: str, *, patience: float = PATIENCE_SECONDS) -> None:
+        """Prepare the engine for ``url``; nothing is opened yet.
+
+        ``patience`` is for how many seconds trouble that may pass is waited for.
+        """
         self.engine = engines.open_engine(url)
         self._reader, self._writer = engines.reading(self.engine), engines.writing(self.engine)
+        self._patience = Patience(patience)
 
     def __str__(self) -> str:
         """Where it is, without the password."""
@@ -49,6 +60,22 @@ class Database:
                 return
             with load.transaction(writes=True):
                 yield load
+
+    def patiently(self, work: Callable[[], _T], hurried: Callable[[], bool]) -> _T:
+        """Do ``work``, which may be done twice: again and again while the database is in trouble.
+
+        Raises the last :class:`~digest.errors.DatabaseUnavailable` when patience is at an end, or
+        some seconds after ``hurried`` says yes.
+        """
+        return self._patience.keep(work, hurried)
+
+    async def in_background(self, work: Callable[[], _T], hurried: Callable[[], bool]) -> _T:
+        """:meth:`patiently` in a thread; the event loop goes on meanwhile."""
+        left = Event()
+        try:
+            return await asyncio.to_thread(self.patiently, work, lambda: left.is_set() or hurried())
+        finally:
+            left.set()
 
     def migrate(self) -> None:
         """Bring the tables to what this version needs; an empty database gets all of them."""

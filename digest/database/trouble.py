@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 
-from digest.errors import DatabaseError
+from digest.errors import DatabaseError, DatabaseUnavailable
 
 _HINTS = (
     ("locked", "another program is writing to it for long; stop it or try again"),
@@ -28,6 +29,7 @@ _HINTS = (
     ("does not exist", "make the database and its user, see docs/configuration.md"),
     ("too many", "allow more connections on the server, or run fewer processes"),
     ("remaining connection slots", "allow more connections on the server, or run fewer processes"),
+    ("i/o error", "see whether the disk is full or broken; nothing that was recorded is lost"),
     ("starting up", "the server is on its way; try again"),
     ("shutting down", "the server is being stopped or started; try again"),
 )
@@ -44,7 +46,32 @@ def translated(engine: Engine) -> Iterator[None]:
         name = engine.url.render_as_string(hide_password=True)
         # PostgreSQL repeats the row that it refused, so that error is not passed on.
         cause = None if isinstance(error, IntegrityError) else error
-        raise DatabaseError(f"{name}: {complaint}", hint=hint) from cause
+        kind = DatabaseUnavailable if _may_pass(error, complaint) else DatabaseError
+        raise kind(f"{name}: {complaint}", hint=hint) from cause
+
+
+_PASSING_SQLITE = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+}
+_PASSING_STATES = ("08", "40", "53", "57P0", "55P03", "58030")
+"""Connection, rolled back, resources, shutting down or starting, lock timeout, I/O (appendix A)."""
+_LASTING = ("authentication failed", "no password supplied", "does not exist", "pg_hba.conf")
+"""Where a connection is refused there is no code, only words."""
+
+
+def _may_pass(error: DBAPIError, complaint: str) -> bool:
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    if code is not None:
+        return code & 0xFF in _PASSING_SQLITE
+    state = getattr(error.orig, "sqlstate", None)
+    if state:
+        return str(state).startswith(_PASSING_STATES) and state != "57P04"  # was dropped
+    broken = error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
+    return broken and not any(word in complaint for word in _LASTING)
 
 
 def _complaint(error: DBAPIError) -> str:

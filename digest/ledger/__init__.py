@@ -5,7 +5,7 @@ compare-and-set, and updates that name their owner and fence, so that a process 
 declared dead finds nothing to change. :data:`digest.models.TRANSITIONS` says what may follow what.
 """
 
-from digest.ledger.claims import OPEN, Claim, Scope, claim, plan, plan_zone, reopen, waiting
+from digest.ledger.claims import OPEN, Claim, Scope, claim, holds, plan, plan_zone, reopen, waiting
 from digest.ledger.doubts import Decision, resolve
 from digest.ledger.looking import (
     counts,
@@ -32,6 +32,7 @@ __all__ = [
     "counts",
     "find",
     "heartbeat",
+    "holds",
     "in_doubt",
     "latest_period",
     "listed",

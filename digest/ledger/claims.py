@@ -143,6 +143,16 @@ def claim(session: Session, owner: str, scope: Scope, now: datetime, size: int) 
     return claims
 
 
+def holds(session: Session, owner: str, claims: Sequence[Claim]) -> bool:
+    """Whether ``claims``, made at once, are this run's: was a commit without an answer one?"""
+    found = select(_deliveries.c.id).where(
+        _deliveries.c.id == claims[0].id,
+        _deliveries.c.fence == claims[0].fence,
+        _deliveries.c.owner == owner,
+    )
+    return session.scalar(found) is not None
+
+
 def _choose(session: Session, ready: Any, size: int) -> Sequence[int]:
     """The ids to take, locked: of the first zone and period that has any left."""
     order = (_deliveries.c.timezone, _deliveries.c.period, _deliveries.c.user_id)

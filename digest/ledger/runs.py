@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -22,6 +23,7 @@ from sqlalchemy import event, select, update
 from sqlmodel import Session
 
 from digest.database import Database, execute_many, insert
+from digest.errors import DatabaseError
 from digest.faults import Point, reach
 from digest.ledger.claims import reopen
 from digest.models import Delivery, Run, State, table
@@ -37,7 +39,6 @@ def running(
     owner, now = uuid.uuid4().hex, clock()
     locks.mkdir(parents=True, exist_ok=True)
     path = locks / owner
-    outcome = "interrupted"
     with _held(path):
         with database.writing() as session:
             row = {
@@ -53,13 +54,21 @@ def running(
             reach(Point.STARTING)
         try:
             yield owner
-            outcome = "done"
-        finally:
-            with database.writing() as session:
-                _close(session, owner, clock(), outcome)
-                reach(Point.CLOSING)
-            reach(Point.CLOSED)
-            path.unlink(missing_ok=True)
+        except BaseException:
+            # Books that cannot be closed now are closed by the next start: the lock is free then.
+            with suppress(DatabaseError):
+                _finish(database, owner, clock(), "interrupted", path)
+            raise
+        finish = partial(_finish, database, owner, clock(), "done", path)
+        database.patiently(finish, lambda: False)
+
+
+def _finish(database: Database, owner: str, now: datetime, outcome: str, lock: Path) -> None:
+    with database.writing() as session:
+        _close(session, owner, now, outcome)
+        reach(Point.CLOSING)
+    reach(Point.CLOSED)
+    lock.unlink(missing_ok=True)
 
 
 @contextmanager
