@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 
-from digest import ledger
+from digest import bounces, ledger
 from digest.database import Database
 from digest.ledger import Claim, Outcome
 from digest.subscriptions import suppress
@@ -41,8 +41,9 @@ class Recorder:
     a mark, and again when leaving: no body is sent that is not marked.
     """
 
-    def __init__(self, database: Database, owner: str, clock: Clock) -> None:
+    def __init__(self, database: Database, owner: str, clock: Clock, soft_bounces: int = 3) -> None:
         self._database, self._owner, self._clock = database, owner, clock
+        self._soft_bounces = soft_bounces
         self._waiting = _Waiting()
         self._wanted = asyncio.Event()
         self._urgent = asyncio.Event()
@@ -113,6 +114,8 @@ class Recorder:
             for outcome in group.outcomes:
                 if outcome.dead_address:
                     suppress(session, outcome.dead_address, "hard-bounce", now, outcome.reply)
+                elif outcome.sick_address:
+                    bounces.given_up(session, outcome, self._soft_bounces, now)
             if now - self._beat_at > HEARTBEAT:
                 ledger.heartbeat(session, self._owner, now)
                 self._beat_at = now

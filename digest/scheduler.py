@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, timedelta
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from digest import ledger, subscriptions
+from digest import bounces, ledger, subscriptions
 from digest.errors import DigestError
 from digest.ledger import Scope
 from digest.recorder import Clock
@@ -38,7 +39,10 @@ async def serve(
     async def on_tick() -> None:
         async with ticking:
             if not stop.is_set():
-                await _guarded(shop, clock, stop, done)
+                await asyncio.gather(
+                    _guarded(shop, clock, stop, done),
+                    asyncio.to_thread(_read_bounces, shop, clock, stop.is_set),
+                )
 
     scheduler.add_job(
         on_tick,
@@ -96,6 +100,20 @@ async def _guarded(
         watcher.cancel()
     if report is not None:
         done(report)
+
+
+def _read_bounces(shop: Workshop, clock: Clock, stopped: Callable[[], bool]) -> None:
+    """Take the mailbox of bounces; whatever goes wrong there never keeps a mail from being sent."""
+    try:
+        rows = list(bounces.collect(shop.database, shop.settings, clock, stopped))
+    except DigestError as error:
+        log.error("%s%s", error.message, f" ({error.hint})" if error.hint else "")  # noqa: TRY400
+    except Exception:
+        log.exception("the mailbox of bounces could not be read")
+    else:
+        if rows:
+            done = Counter(row.done.action.value for row in rows)
+            log.info("bounces: %s", ", ".join(f"{n} {name}" for name, n in sorted(done.items())))
 
 
 async def _follow(stop: asyncio.Event, run_stop: asyncio.Event) -> None:
