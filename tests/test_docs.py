@@ -307,7 +307,14 @@ def reasons_written() -> set[str]:
     """The reasons that stand as words in the code which writes to the ledger."""
     trees = [
         ast.parse((CODE / f"{module}.py").read_text("utf-8"))
-        for module in ("ledger/runs", "ledger/claims", "run", "recorder", "audience")
+        for module in (
+            "ledger/runs",
+            "ledger/claims",
+            "run",
+            "recorder",
+            "audience",
+            "bounces/records",
+        )
     ]
     recorded = (value for tree in trees for node in ast.walk(tree) for value in _recorded(node))
     words = {part.value for value in recorded for part in _values(value)}
