@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import TypeVar
 
 from digest import config, ledger
+from digest.bounces import opened
+from digest.bounces import parse_url as parse_bounces_url
 from digest.config import Settings
 from digest.database import Database
 from digest.errors import DigestError
@@ -43,6 +45,8 @@ def run_checks(now: datetime) -> list[Finding]:
     findings += [Finding("sending", "", problem) for problem in _sending(settings)]
     _look(findings, "database", lambda: _database(settings, now), _where(settings))
     _look(findings, "mail server", lambda: asyncio.run(_server(settings)), _server_name(settings))
+    if settings.bounces_url is not None:
+        _look(findings, "bounces", lambda: _bounces(settings), "the mailbox can be read")
     return findings
 
 
@@ -101,6 +105,13 @@ def _server_name(settings: Settings) -> str:
     unset = ", ".join(problem.setting for problem in settings.problems())
     trial = f"; a trial: before it passes mail on to people, set {unset}" if unset else ""
     return f"{server} on this machine{trial}"
+
+
+def _bounces(settings: Settings) -> None:
+    """Open the mailbox as the daemon would; read nothing."""
+    if settings.bounces_url is not None:
+        with opened(parse_bounces_url(settings.bounces_url.get_secret_value())):
+            pass
 
 
 async def _server(settings: Settings) -> None:

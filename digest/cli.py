@@ -21,10 +21,12 @@ from typing import Annotated, Literal
 import typer
 from sqlalchemy import func, select
 
+from digest import bounces as returned
 from digest import checks, config, console, ledger, look, run, scheduler, subscriptions, workers
 from digest import demo as community
 from digest import ingest as importing
 from digest import web as pages
+from digest.address import key_of
 from digest.config import Settings
 from digest.database import Database
 from digest.errors import DigestError, UsageError
@@ -247,6 +249,42 @@ def web(host: Host = "127.0.0.1", port: Port = 8025) -> int:
 
 
 @app.command()
+def bounces(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PATH…", help="files, folders, a Maildir, or - for one mail"),
+    ] = None,
+    lift: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="mail a suppressed address again")
+    ] = None,
+    *,
+    as_json: AsJson = False,
+) -> int:
+    """Read bounces and complaints, and stop mailing the addresses that they are about.
+
+    Without PATH: the mailbox that BOUNCES_URL names.
+    """
+    settings = config.load()
+    if lift is not None:
+        if paths or as_json:
+            raise UsageError("--lift stands alone", hint="run: digest bounces --lift ADDRESS")
+        return _lift(settings, lift)
+    if not paths and settings.bounces_url is None:
+        raise UsageError("nothing to read", hint="name files or folders, or set BOUNCES_URL")
+    with _database(settings) as database:
+        if paths:
+            found = returned.mails(paths, sys.stdin.buffer)
+            rows = list(returned.take(database, settings, found, _now))
+        else:
+            rows = list(returned.collect(database, settings, _now))
+    if as_json:
+        console.print_json([row.as_json() for row in rows])
+    else:
+        console.print_bounces(rows)
+    return 1 if any(row.unreadable for row in rows) else 0
+
+
+@app.command()
 def settle(
     week: Week = None,
     user: Annotated[list[str] | None, typer.Option(help="only this user (repeatable)")] = None,
@@ -361,6 +399,16 @@ def _database(settings: Settings) -> Iterator[Database]:
         yield database
     finally:
         database.close()
+
+
+def _lift(settings: Settings, address: str) -> int:
+    key = key_of(address)
+    if key is None:
+        raise UsageError("that is no address", hint="write it as name@host.example")
+    with _database(settings) as database, database.writing() as session:
+        lifted = returned.lift(session, key)
+    console.out.print("It is mailed again." if lifted else "It was not suppressed.")
+    return 0
 
 
 def _enrol(database: Database, settings: Settings) -> None:

@@ -52,6 +52,15 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices(_FROM),
         description="the From address of every mail",
     )
+    bounce_address: str = Field(
+        "", description="where bounces go: the envelope sender, with +<token>; empty: FROM"
+    )
+    bounces_url: SecretStr | None = Field(
+        None, description="the mailbox of bounces: imaps://user:password@host[:port]/Mailbox"
+    )
+    soft_bounces: int = Field(
+        3, ge=1, description="periods with a soft bounce before an address is suppressed"
+    )
     reply_to: str = Field("", description="where answers to a mail go; empty: to FROM")
     site_name: str = Field("Fieldnotes", description="what readers call the platform", min_length=1)
     base_url: str = Field(_NO_SITE, description="where the recipient pages are reached")

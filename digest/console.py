@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -18,6 +19,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from digest import ingest
+from digest.bounces import Row
 from digest.checks import Finding
 from digest.errors import DigestError
 from digest.ledger import Decision
@@ -217,8 +219,31 @@ def print_explanation(explanation: Mapping[str, Any]) -> None:
         sign = "[green]yes[/]" if gate["passed"] else "[red]no [/]"
         decided = "  ← decided" if gate["name"] == explanation["decided_by"] else ""
         out.print(f"  {sign}  {gate['name']}: {escape(gate['fact'])}{decided}", soft_wrap=True)
+    for bounce in explanation["bounces"]:
+        told = f"{bounce['class']} {bounce['status']} on {bounce['received_at'][:10]}"
+        out.print(f"  came back: {escape(told)}: {escape(bounce['why'])}", soft_wrap=True)
     if explanation["sections"]:
         out.print(f"  sections: {', '.join(explanation['sections'])}")
+
+
+def print_bounces(rows: Sequence[Row]) -> None:
+    """One line per mail, and how many there were of each class."""
+    table = Table(show_edge=False)
+    for name in ("file", "class", "status", "recipient", "action", "why"):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        told = row.as_json()
+        sent = f"{told['delivery']['user']} {told['delivery']['period']}" if row.done.sent else ""
+        table.add_row(
+            *(escape(str(told[name] or "")) for name in ("file", "class", "status", "recipient")),
+            escape(f"{told['action']} {sent}".strip()),
+            escape(told["why"][:200]),
+        )
+    if rows:
+        out.print(table)
+    counted = Counter(row.report.kind.value for row in rows)
+    said = ", ".join(f"{count:,} {kind}" for kind, count in sorted(counted.items()))
+    out.print(f"{len(rows):,} mails{f': {said}' if said else ''}.")
 
 
 def print_schedule(rows: list[dict[str, str]], now: datetime) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlmodel import Session
 
-from digest import ledger, subscriptions, window
+from digest import bounces, ledger, subscriptions, window
 from digest.audience import Gate
 from digest.compose import Snapshot
 from digest.database import Database
@@ -117,6 +117,7 @@ def explain(shop: Workshop, user: str, period: str | None, now: datetime) -> dic
     name, decision = _decision(shop, user, period, now)
     with shop.database.reading() as session:
         row = ledger.find(session, user, name)
+        returned = [_returned(bounce) for bounce in bounces.of_delivery(session, user, name)]
     stop = decision.stopped_by
     gates = [*decision.gates, *([] if row is None else [_recorded(row)])]
     state, reason = (row.state, row.reason) if row else (UNPLANNED, stop.reason if stop else "")
@@ -129,6 +130,7 @@ def explain(shop: Workshop, user: str, period: str | None, now: datetime) -> dic
         "decided_by": stop.name if stop else gates[-1].name,
         "gates": [{"name": g.name, "passed": g.passed, "fact": g.fact} for g in gates],
         "sections": list(composed.snapshot.sections) if composed and not stop else [],
+        "bounces": returned,
     }
 
 
@@ -152,6 +154,17 @@ def upcoming(session: Session, user: str | None, now: datetime) -> list[dict[str
         }
         for user_id, timezone, slot in slots
     ]
+
+
+def _returned(bounce: Any) -> dict[str, Any]:
+    """What came back of a delivery."""
+    return {
+        "class": bounce.kind,
+        "status": bounce.status,
+        "received_at": bounce.received_at.isoformat(),
+        "counts": bounce.counts,
+        "why": bounce.said,
+    }
 
 
 def _recorded(row: Any) -> Gate:

@@ -8,14 +8,18 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from digest import message
-from digest.address import Address, parse
+from digest.address import Address, BadAddress, parse
 from digest.audience import Author
 from digest.compose import Snapshot
 from digest.config import Settings
+from digest.errors import ConfigError
 from digest.links import Links
 from digest.message import Envelope, Letterhead
 from digest.render import Brand, MailLinks, Rendered, Renderer
 from digest.sections import Section
+
+_MAX_BOUNCE_LOCAL = 64 - len("+2026-W46.") - 20
+"""A local part has at most 64 octets (RFC 5321, 4.5.3.1.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ class Mailer:
         self._sender = parse(settings.sender)
         site = urlsplit(settings.base_url).hostname or ""
         self._host = self._sender.domain
+        self._bounces = _bounce_address(settings.bounce_address)
         self._letterhead = Letterhead(
             from_name=settings.site_name,
             from_address=settings.sender,
@@ -82,7 +87,31 @@ class Mailer:
         content = message.build(
             self._letterhead, envelope, rendered.subject, rendered.text, rendered.html
         )
-        return Mail(str(self._sender), str(to), envelope.message_id, rendered, content)
+        mail_from = self._envelope_sender(envelope.message_id)
+        return Mail(mail_from, str(to), envelope.message_id, rendered, content)
+
+    def _envelope_sender(self, message_id: str) -> str:
+        """Where a bounce of this one mail goes (VERP): the same at every attempt."""
+        if self._bounces is None:
+            return str(self._sender)
+        token = message_id.strip("<>").partition("@")[0]
+        return f"{self._bounces.local}+{token}@{self._bounces.domain}"
+
+
+def _bounce_address(text: str) -> Address | None:
+    if not text:
+        return None
+    try:
+        address = parse(text)
+    except BadAddress as error:
+        raise ConfigError("BOUNCE_ADDRESS", error.reason, hint=error.hint) from error
+    if address.smtputf8 or len(address.local) > _MAX_BOUNCE_LOCAL:
+        raise ConfigError(
+            "BOUNCE_ADDRESS",
+            f"the part before the @ must be ASCII of at most {_MAX_BOUNCE_LOCAL} characters",
+            hint="+, a week and a token follow it; for example bounces@example.org",
+        )
+    return address
 
 
 def brand(settings: Settings) -> Brand:

@@ -301,6 +301,7 @@ class Delivery(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("user_id", "period"),
         Index(None, "period", "state"),
+        Index(None, "message_id"),  # a bounce names the mail it is about
         # What is still to do, in the order it is claimed: small, however long the history is.
         Index(
             "ix_deliveries_open",
@@ -332,9 +333,35 @@ class Delivery(SQLModel, table=True):
     owner: str | None = None
     fence: int = 0
     message_id: str | None = None
+    sent_to: str | None = None
+    """The normalised address at the time of the mark: what a bounce is about, whatever the user's
+    address is by then."""
     reply: str = ""
     created_at: datetime = _instant()
     updated_at: datetime = _instant()
+
+
+class Bounce(SQLModel, table=True):
+    """What came back of one delivery: a mail, or the final reply of a server.
+
+    ``fingerprint`` is a hash of the mail, so that reading it again changes nothing; ``email_key``
+    is the address that the delivery was sent to, ``reported`` the one that the mail names. Only
+    rows with ``counts`` count towards ``SOFT_BOUNCES``.
+    """
+
+    __tablename__ = "bounces"
+    __table_args__ = (Index(None, "user_id", "period"),)
+
+    fingerprint: str = Field(primary_key=True)
+    user_id: str = Field(foreign_key="users.id")
+    period: str
+    email_key: str = Field(index=True)
+    reported: str = ""
+    kind: str
+    status: str = ""
+    said: str = ""
+    counts: bool = False
+    received_at: datetime = _instant()
 
 
 class Judgement(SQLModel, table=True):

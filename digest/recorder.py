@@ -16,7 +16,7 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
-from digest import ledger
+from digest import bounces, ledger
 from digest.database import Database
 from digest.faults import Point, reach
 from digest.ledger import Claim, Outcome
@@ -50,10 +50,12 @@ class Recorder:
         database: Database,
         owner: str,
         clock: Clock,
+        *,
         hurried: Callable[[], bool] = lambda: False,
+        soft_bounces: int = 3,
     ) -> None:
         self._database, self._owner, self._clock = database, owner, clock
-        self._hurried = hurried
+        self._hurried, self._soft_bounces = hurried, soft_bounces
         self._waiting = _Waiting()
         self._wanted = asyncio.Event()
         self._urgent = asyncio.Event()
@@ -133,6 +135,8 @@ class Recorder:
             for outcome in group.outcomes:
                 if outcome.dead_address:
                     suppress(session, outcome.dead_address, "hard-bounce", now, outcome.reply)
+                elif outcome.sick_address:
+                    bounces.given_up(session, outcome, self._soft_bounces, now)
             marks = [(claim, message_id) for claim, message_id, _ in group.marks]
             return ledger.mark(session, self._owner, marks, now) if marks else set()
 

@@ -49,6 +49,8 @@ from digest.window import Period
 
 log = logging.getLogger(__name__)
 _users, _subscriptions = table(User), table(Subscription)
+_SICK = frozenset({Meaning.FULL, Meaning.UNCLEAR})
+"""What says something about a mailbox, but not at once that it is dead."""
 CATCH_UP_SKIP = timedelta(hours=1)
 """With ``catch_up = "skip"`` a digest this late is skipped; less is the scheduler's own delay."""
 
@@ -263,7 +265,13 @@ async def work(
     with ledger.running(shop.database, settings.locks, command, clock) as owner:
         async with (
             server_of(settings) as server,
-            Recorder(shop.database, owner, clock, stop.is_set) as recorder,
+            Recorder(
+                shop.database,
+                owner,
+                clock,
+                hurried=stop.is_set,
+                soft_bounces=settings.soft_bounces,
+            ) as recorder,
             Sender(
                 server,
                 connections=settings.connections,
@@ -435,8 +443,9 @@ def _outcome(
         return Outcome(claim, State.PENDING)
     doubt = reply.state == "unknown" and settings.on_unknown == "resend"
     again = reply.state == "deferred" or doubt
+    sick = author.email_key or "" if reply.meaning in _SICK and reply.code else ""
     if again and claim.attempts + 1 >= settings.max_attempts:
-        return Outcome(claim, State.FAILED, "too-many-attempts", said, tried=1)
+        return Outcome(claim, State.FAILED, "too-many-attempts", said, tried=1, sick_address=sick)
     if again:
         wait = ledger.backoff(
             claim.attempts,
@@ -446,4 +455,12 @@ def _outcome(
         )
         return Outcome(claim, State(reply.state), meaning, said, now + wait, tried=1)
     dead = author.email_key or "" if reply.meaning is Meaning.ADDRESS and reply.code else ""
-    return Outcome(claim, State(reply.state), meaning, said, tried=1, dead_address=dead)
+    return Outcome(
+        claim,
+        State(reply.state),
+        meaning,
+        said,
+        tried=1,
+        dead_address=dead,
+        sick_address=sick if reply.state == "failed" else "",
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -15,7 +16,7 @@ from functools import partial
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from digest import ledger, subscriptions, workers
+from digest import bounces, ledger, subscriptions, workers
 from digest.errors import DigestError
 from digest.ledger import Scope
 from digest.recorder import Clock
@@ -42,7 +43,10 @@ async def serve(
         nonlocal said
         async with ticking:
             if not stop.is_set():
-                said = await _guarded(shop, clock, stop, done, said)
+                said, _ = await asyncio.gather(
+                    _guarded(shop, clock, stop, done, said),
+                    asyncio.to_thread(_read_bounces, shop, clock, stop.is_set),
+                )
 
     scheduler.add_job(
         on_tick,
@@ -131,6 +135,20 @@ async def _guarded(
     if report is not None:
         done(report)
     return ""
+
+
+def _read_bounces(shop: Workshop, clock: Clock, stopped: Callable[[], bool]) -> None:
+    """Take the mailbox of bounces; whatever goes wrong there never keeps a mail from being sent."""
+    try:
+        rows = list(bounces.collect(shop.database, shop.settings, clock, stopped))
+    except DigestError as error:
+        log.error("%s%s", error.message, f" ({error.hint})" if error.hint else "")  # noqa: TRY400
+    except Exception:
+        log.exception("the mailbox of bounces could not be read")
+    else:
+        if rows:
+            done = Counter(row.done.action.value for row in rows)
+            log.info("bounces: %s", ", ".join(f"{n} {name}" for name, n in sorted(done.items())))
 
 
 async def _follow(stop: asyncio.Event, run_stop: asyncio.Event) -> None:

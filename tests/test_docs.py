@@ -314,6 +314,7 @@ def reasons_written() -> set[str]:
             "run",
             "recorder",
             "audience",
+            "bounces/records",
         )
     ]
     recorded = (value for tree in trees for node in ast.walk(tree) for value in _recorded(node))

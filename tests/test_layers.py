@@ -18,7 +18,7 @@ LAYERS = {
         "audience facts history judgements sections compose snapshots"
         " colour folders inline wording templating render message mail smtp"
     ),
-    "use": "recorder run workers look checks",
+    "use": "bounces recorder run workers look checks",
     "doors": "console scheduler web cli",
 }
 """Every module imports only modules that stand before it, in this order."""
@@ -33,6 +33,7 @@ LIBRARIES = {
     "apscheduler": {"scheduler"},
     "babel": {"ingest", "wording"},
     "idna": {"address"},
+    "imaplib": {"bounces"},
     "itsdangerous": {"links"},
     "jinja2": {"inline", "render", "templating", "web"},
     "premailer": {"inline"},
@@ -58,6 +59,13 @@ PURE = [
     "compose",
     "render",
     "message",
+    "bounces/mime",
+    "bounces/copies",
+    "bounces/recipients",
+    "bounces/judging",
+    "bounces/providers",
+    "bounces/findings",
+    "bounces/reports",
 ]
 OUTSIDE = {
     "asyncio", "http", "logging.handlers", "os", "random", "secrets", "socket", "sqlalchemy",

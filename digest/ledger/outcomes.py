@@ -23,7 +23,8 @@ class Outcome:
     """What became of a claimed delivery.
 
     ``tried`` is 1 if the server was asked, ``next_attempt_at`` when to try a deferred one again,
-    and ``dead_address`` the normalised address if the server says that it does not exist.
+    ``dead_address`` the normalised address if the server says that it does not exist, and
+    ``sick_address`` that address if it was given up for a reason that lies in its mailbox.
     """
 
     claim: Claim
@@ -33,6 +34,7 @@ class Outcome:
     next_attempt_at: datetime | None = None
     tried: int = 0
     dead_address: str = ""
+    sick_address: str = ""
 
 
 _LEFT = select(_subscriptions.c.user_id).where(
@@ -44,6 +46,7 @@ _BARRED = (
     .join(_users, _users.c.email_key == _suppressions.c.email_key)
     .where(_users.c.id == _deliveries.c.user_id)
 )
+_SENT_TO = select(_users.c.email_key).where(_users.c.id == _deliveries.c.user_id)
 _MARK = (
     update(_deliveries)
     .where(
@@ -57,6 +60,7 @@ _MARK = (
     .values(
         state=State.SENDING,
         message_id=bindparam("named"),
+        sent_to=_SENT_TO.scalar_subquery(),
         updated_at=bindparam("at", type_=_deliveries.c.updated_at.type),
     )
 )
