@@ -223,6 +223,18 @@ def test_automatic_replies_are_known_by_their_headers(head: str) -> None:
     assert report.kind is Kind.AUTO_REPLY
 
 
+def test_nothing_that_a_terminal_would_obey_comes_out_of_a_mail() -> None:
+    harm = "\x1b[2J\x07\x00"
+    for mail in (
+        dsn(US, f"ann{harm}@people.example", reply=f"550 5.1.1 {harm} user unknown"),
+        dsn(US, f"{harm}", reply=f"550 5.1.1 {harm} user unknown"),
+        complaint(US, f"ann{harm}@people.example", f"abuse{harm}"),
+    ):
+        report = read(mail)
+        told = [report.why, report.feedback, *(one.recipient for one in report.failures)]
+        assert not any(character in text for text in told for character in harm[:1] + harm[-2:])
+
+
 def test_no_phrase_is_written_so_that_it_could_never_occur() -> None:
     for group in GROUPS:
         for phrase in group.table:

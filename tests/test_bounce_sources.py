@@ -68,6 +68,15 @@ def test_what_cannot_be_read_is_a_row_with_the_reason(digest: Front) -> None:
     assert "cannot be read" in told["loop"][1]
 
 
+def test_names_of_files_are_shown_without_harm(digest: Front) -> None:
+    (digest.folder / "in").mkdir()
+    name = os.fsencode(digest.folder / "in") + b"/\xff\x1b[31m.eml"
+    Path(os.fsdecode(name)).write_bytes(b"Subject: x\n\n")
+    (row,) = digest("bounces", "in", "--json").json
+    assert row["file"] == "in/\ufffd [31m.eml"
+    assert "\x1b" not in digest("bounces", "in").out
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is closed to root")
 def test_a_folder_that_is_closed_is_a_row(tmp_path: Path) -> None:
     (tmp_path / "closed").mkdir(mode=0)

@@ -28,8 +28,8 @@ _suppressions, _users = table(Suppression), table(User)
 
 PERIOD_LETTER = slice(4, 6)
 """Where ``-W`` stands in a period; servers change the case of local parts."""
-REPORTED_ONLY = frozenset({"auth-failure", "not-spam", "dmarc", "virus"})
-"""Feedback that is about our proofs, or takes a complaint back (RFC 5965, 7.3; RFC 6591)."""
+UNWANTED = frozenset({"abuse", "fraud", "opt-out", "opt-out-list"})
+"""Feedback that asks for no more mail; the rest is about our proofs, or takes a complaint back."""
 
 
 class Action(StrEnum):
@@ -199,7 +199,7 @@ def _act(session: Session, report: Report, sent: Sent, limit: int, now: datetime
     if report.kind is Kind.HARD:
         suppress(session, sent.email_key, "hard-bounce", now, report.why)
         return Done(Action.SUPPRESSED, report.why, sent)
-    if report.kind is Kind.COMPLAINT and report.feedback not in REPORTED_ONLY:
+    if report.kind is Kind.COMPLAINT and report.feedback in UNWANTED:
         suppress(session, sent.email_key, "complaint", now, report.why)
         if sent.current:
             unsubscribe(session, sent.user, now)

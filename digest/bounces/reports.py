@@ -17,6 +17,7 @@ from digest.bounces.judging import Judgement, is_delay, is_success, judge
 from digest.bounces.mime import Mail, Part
 from digest.bounces.phrases import AUTO_REPLIES, BOUNCE_SUBJECTS, occurs, squeeze
 from digest.bounces.recipients import MAX_RECIPIENTS
+from digest.smtp.replies import tidy
 
 MAX_TOKENS = 10
 """Mails of ours that a report is asked for; a real one names one."""
@@ -31,6 +32,7 @@ _DAEMONS = re.compile(
     r"|no-?reply.{0,30}deliver",
     re.IGNORECASE,
 )
+_NO_WORD = re.compile(r"[^a-z0-9-]")
 _JMRP = re.compile(r"complaint about message from", re.IGNORECASE)
 
 
@@ -72,7 +74,7 @@ def _complaint(mail: Mail, parts: list[Part], copy: dict[str, list[str]]) -> Rep
         return None
     text = feedback.text if feedback else "\n".join(part.text for part in parts)
     fields = _fields(text)
-    kind = fields.get("feedback-type", ["abuse"])[0].strip().lower()
+    kind = _NO_WORD.sub("", fields.get("feedback-type", ["abuse"])[0].lower())[:40]
     named = [
         address
         for name in ("original-rcpt-to", "removal-recipient", "final-recipient")
@@ -159,7 +161,7 @@ def _recipient(group: dict[str, list[str]]) -> str:
         value = _value(group, name).rpartition(";")[2]
         if found := recipients.addresses(value):
             return found[0]
-    return _value(group, "final-recipient").rpartition(";")[2].strip(" <>")[:254]
+    return tidy(_value(group, "final-recipient").rpartition(";")[2].strip(" <>"))[:254]
 
 
 def _reason(group: dict[str, list[str]]) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from digest.errors import UsageError
+from digest.smtp.replies import tidy
 
 MAX_MAIL = 1024 * 1024
 """Octets of a mail that are looked at: a bounce says what it has to say at its beginning."""
@@ -64,7 +65,7 @@ def _files(path: Path) -> Iterator[Path | Found]:
     try:
         inside = sorted(path.iterdir())
     except OSError as error:
-        yield Found(str(path), problem=_told(error))
+        yield Found(_name(path), problem=_told(error))
         return
     names = {one.name for one in inside if one.is_dir()}
     if {"new", "cur"} <= names:
@@ -78,15 +79,19 @@ def _files(path: Path) -> Iterator[Path | Found]:
 def _read(path: Path) -> Iterator[Found]:
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # a pipe or a device would never end
-            yield Found(str(path), problem="it is not a file")
+            yield Found(_name(path), problem="it is not a file")
             return
         with path.open("rb") as file:
             content = file.read(MAX_FILE)
+            more = bool(file.read(1))
     except OSError as error:
-        yield Found(str(path), problem=_told(error))
+        yield Found(_name(path), problem=_told(error))
         return
-    for mail in _separate(content):
-        yield Found(str(path), mail[:MAX_MAIL])
+    mails = list(_separate(content))
+    for mail in mails:
+        yield Found(_name(path), mail[:MAX_MAIL])
+    if more and len(mails) > 1:
+        yield Found(_name(path), problem=f"only its first {MAX_FILE // 2**20} MiB were read")
 
 
 def _separate(content: bytes) -> Iterator[bytes]:
@@ -95,6 +100,11 @@ def _separate(content: bytes) -> Iterator[bytes]:
     starts = starts if starts and starts[0] == 0 else [0, *starts]
     for start, end in zip(starts, [*starts[1:], len(content)], strict=True):
         yield content[start:end]
+
+
+def _name(path: Path) -> str:
+    """The name fit to be shown, whatever bytes and controls it holds."""
+    return tidy(os.fsencode(path).decode("utf-8", "replace"))
 
 
 def _told(error: OSError) -> str:
