@@ -165,7 +165,9 @@ def send(
             console.out.print("There is nobody to write to: first digest import, or digest demo")
         else:
             console.print_nothing(look.standing(database, period, _now()), period)
-    return 130 if report.interrupted else 1 if report.incomplete else 0
+    if report.interrupted:
+        return 130
+    return 2 if report.never_began else 1 if report.incomplete else 0
 
 
 @app.command()

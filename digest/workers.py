@@ -84,7 +84,8 @@ def send(
     """See every open delivery in ``scope`` to its end, in this process or in ``workers`` others."""
     if workers > 1:
         shares = [None] * workers if limit is None else _shares(limit, workers)
-        return _side_by_side(shop.settings, scope, clock, shares, progress)
+        settings = _share_of_rates(shop.settings, workers)
+        return _side_by_side(settings, scope, clock, shares, progress)
 
     report, came = until_stopped(
         lambda stop: work(
@@ -147,6 +148,13 @@ def _signals_for(processes: Sequence[BaseProcess]) -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
+def _share_of_rates(settings: Settings, workers: int) -> Settings:
+    """What each worker may send, so that all together keep to the limits."""
+    per_domain = settings.rate_per_domain
+    share = max(1, per_domain // workers) if per_domain else 0
+    return settings.model_copy(update={"rate": settings.rate / workers, "rate_per_domain": share})
+
+
 def _shares(limit: int, workers: int) -> list[int | None]:
     return [s for n in range(workers) if (s := limit // workers + (n < limit % workers))]
 
@@ -173,7 +181,8 @@ def _worker(
             [signal.SIGTERM],
         )
     except DigestError as error:
-        latest.stopped = SendError(error.message, hint=error.hint)
+        phase = error.phase if isinstance(error, SendError) else "worker"
+        latest.stopped = SendError(error.message, hint=error.hint, phase=phase)
     pipe.send(latest)
     pipe.close()
     database.close()

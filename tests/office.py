@@ -76,7 +76,9 @@ class Office:
         )
         (folder / "digest.db").write_bytes(empty_database())
         self.database = Database(self.settings.database_url)
-        self.shop = Workshop(self.database, self.settings, sections(), mailer())
+        self.shop = Workshop(
+            self.database, self.settings, sections(), mailer(), run.domains(self.settings)
+        )
         self.server = ScriptedServer()
 
     def enrol(
@@ -131,7 +133,7 @@ class Office:
     def resettle(self, **settings: Any) -> None:
         """Change settings after all."""
         self.settings = self.settings.model_copy(update=settings)
-        self.shop = replace(self.shop, settings=self.settings)
+        self.shop = replace(self.shop, settings=self.settings, domains=run.domains(self.settings))
 
     def sql(self, statement: str) -> None:
         """Change something as another program would, which knows none of our rules."""
