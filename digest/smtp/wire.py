@@ -125,7 +125,9 @@ class Wire(asyncio.Protocol):
             return
         self._lines.append(found[3] or b"")
         self._size += len(line)
-        if found[2] != b"-":
+        if self._size > MAX_REPLY:
+            self._break("a reply without an end")
+        elif found[2] != b"-":
             self._complete(int(found[1]))
 
     def _complete(self, code: int) -> None:
