@@ -174,7 +174,9 @@ def send(
             console.print_nothing(look.standing(database, period, _now()), period)
         if settings.on_unknown == "hold":
             console.print_doubt(doubts)
-    return 130 if report.interrupted else 1 if report.incomplete else 0
+    if report.interrupted:
+        return 130
+    return 2 if report.never_began else 1 if report.incomplete else 0
 
 
 @app.command()

@@ -100,6 +100,19 @@ class Settings(BaseSettings):
     messages_per_connection: int = Field(
         100, ge=1, description="messages before a connection is replaced"
     )
+    rate: float = Field(
+        0, ge=0, description="messages a second at most, over all connections; 0: no limit"
+    )
+    rate_per_domain: int = Field(
+        0, ge=0, description="messages a minute at most to one recipient domain; 0: no limit"
+    )
+    pause_seconds: float = Field(
+        30, gt=0, description="the first pause when the mail server is in trouble; it doubles"
+    )
+    pause_cap_seconds: float = Field(900, gt=0, description="the longest of these pauses")
+    server_patience_seconds: float = Field(
+        4500, ge=0, description="how long a run waits for a mail server in trouble, in all"
+    )
     on_unknown: Literal["resend", "hold"] = Field(
         "resend", description="a mail that may or may not have arrived: again, or wait for a person"
     )

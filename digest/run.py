@@ -42,7 +42,7 @@ from digest.mail import Mailer
 from digest.models import State, Subscription, User, table
 from digest.recorder import Clock, Recorder
 from digest.sections import Section, sections
-from digest.smtp import Mailbox, Sender, Server, parse_url
+from digest.smtp import Breaker, Domains, Mailbox, Pace, Sender, Server, parse_url
 from digest.smtp import Outcome as Reply
 from digest.smtp.replies import Meaning
 from digest.window import Period
@@ -71,6 +71,17 @@ class Report:
         return self.states.total()
 
     @property
+    def never_began(self) -> bool:
+        """Whether it stopped before anything was offered, as with a wrong address or password."""
+        begun = {State.SENT, State.FAILED, State.DEFERRED, State.UNKNOWN}
+        doors = {"address", "connect", "starttls", "auth"}
+        return (
+            self.stopped is not None
+            and self.stopped.phase in doors
+            and not any(state in begun for state, _ in self.states)
+        )
+
+    @property
     def incomplete(self) -> bool:
         """Whether somebody did not get a mail who should have."""
         troubled = {State.FAILED, State.DEFERRED, State.UNKNOWN}
@@ -85,13 +96,24 @@ class Workshop:
     settings: Settings
     sections: Sequence[Section]
     mailer: Mailer
+    domains: Domains
     site: dict[Any, Any] = field(default_factory=dict)
 
 
 def workshop(database: Database, settings: Settings) -> Workshop:
     """Load sections, templates and keys once."""
     found = sections()
-    return Workshop(database, settings, found, Mailer(settings, found))
+    return Workshop(database, settings, found, Mailer(settings, found), domains(settings))
+
+
+def domains(settings: Settings) -> Domains:
+    """What is known of recipient domains: nothing yet. It is kept from run to run."""
+    return Domains(
+        per_minute=settings.rate_per_domain,
+        base=settings.retry_base_seconds,
+        cap=settings.retry_cap_seconds,
+        jitter=random.random,
+    )
 
 
 # --- due and plan --------------------------------------------------------------------------------
@@ -276,11 +298,21 @@ async def work(
                 server,
                 connections=settings.connections,
                 messages_per_connection=settings.messages_per_connection,
+                pace=_pace(shop),
+                stop=stop,
             ) as sender,
         ):
             line = _Line(shop, sender, recorder, report, clock, stop, progress)
             await _drive(line, _feed(line, owner, scope, limit))
     return report
+
+
+def _pace(shop: Workshop) -> Pace:
+    settings = shop.settings
+    breaker = Breaker(
+        settings.pause_seconds, settings.pause_cap_seconds, settings.server_patience_seconds
+    )
+    return Pace(settings.rate, breaker, shop.domains)
 
 
 async def _drive(line: _Line, feed: Coroutine[None, None, None]) -> None:
@@ -443,17 +475,22 @@ def _outcome(
         return Outcome(claim, State.PENDING)
     doubt = reply.state == "unknown" and settings.on_unknown == "resend"
     again = reply.state == "deferred" or doubt
+    tried = int(reply.is_attempt)
     sick = author.email_key or "" if reply.meaning in _SICK and reply.code else ""
-    if again and claim.attempts + 1 >= settings.max_attempts:
+    if again and tried and claim.attempts + 1 >= settings.max_attempts:
         return Outcome(claim, State.FAILED, "too-many-attempts", said, tried=1, sick_address=sick)
     if again:
-        wait = ledger.backoff(
-            claim.attempts,
-            base=settings.retry_base_seconds,
-            cap=settings.retry_cap_seconds,
-            jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
+        wait = (
+            timedelta(seconds=reply.wait)
+            if reply.wait
+            else ledger.backoff(
+                claim.attempts,
+                base=settings.retry_base_seconds,
+                cap=settings.retry_cap_seconds,
+                jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
+            )
         )
-        return Outcome(claim, State(reply.state), meaning, said, now + wait, tried=1)
+        return Outcome(claim, State(reply.state), meaning, said, now + wait, tried=tried)
     dead = author.email_key or "" if reply.meaning is Meaning.ADDRESS and reply.code else ""
     return Outcome(
         claim,

@@ -25,7 +25,7 @@ from digest.errors import DigestError, SendError
 from digest.faults import Point, reach
 from digest.ledger import Scope
 from digest.recorder import Clock
-from digest.run import Report, Workshop, work, workshop
+from digest.run import Report, Workshop, domains, work, workshop
 
 _T = TypeVar("_T")
 REPORT_EVERY = 50
@@ -165,11 +165,12 @@ class Crew:
         context = get_context("fork") if copied else get_context("spawn")
         if copied:
             shop.database.close()  # a connection that two processes use is damaged
+        settings = _share_of_rates(shop.settings, workers)
         self._reports: dict[Connection, Report] = {}
         self._processes: list[BaseProcess] = []
         for share in _shares(limit, workers):
             ours, theirs = context.Pipe(duplex=False)
-            job = _Job(theirs, shop.settings, scope, clock, command, share)
+            job = _Job(theirs, settings, scope, clock, command, share)
             process = context.Process(target=_worker, args=(job, shop if copied else None))
             process.start()
             theirs.close()
@@ -220,6 +221,13 @@ class Crew:
             pipe.close()
 
 
+def _share_of_rates(settings: Settings, workers: int) -> Settings:
+    """What each worker may send, so that all together keep to the limits."""
+    per_domain = settings.rate_per_domain
+    share = max(1, per_domain // workers) if per_domain else 0
+    return settings.model_copy(update={"rate": settings.rate / workers, "rate_per_domain": share})
+
+
 def _shares(limit: int | None, workers: int) -> list[int | None]:
     if limit is None:
         return [None] * workers
@@ -256,7 +264,7 @@ def _worker(job: _Job, shop: Workshop | None) -> None:
             _say(job.pipe, report)
 
     async def main(stop: asyncio.Event) -> Report:
-        own = replace(shop, database=database) if shop else workshop(database, job.settings)
+        own = _own(shop, database, job.settings) if shop else workshop(database, job.settings)
         calm_collector()
         return await work(
             own,
@@ -271,10 +279,16 @@ def _worker(job: _Job, shop: Workshop | None) -> None:
     try:
         latest, _ = until_stopped(main, [signal.SIGTERM], again=lambda: None)
     except DigestError as error:
-        latest.stopped = SendError(error.message, hint=error.hint)
+        phase = error.phase if isinstance(error, SendError) else "worker"
+        latest.stopped = SendError(error.message, hint=error.hint, phase=phase)
     _say(job.pipe, latest)
     job.pipe.close()
     database.close()
+
+
+def _own(shop: Workshop, database: Database, settings: Settings) -> Workshop:
+    """The parent's workshop with what a worker must have for itself."""
+    return replace(shop, database=database, settings=settings, domains=domains(settings))
 
 
 def _say(pipe: Connection, report: Report) -> None:

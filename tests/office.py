@@ -68,7 +68,9 @@ class Office:
         )
         patience = self.settings.database_patience_seconds
         self.database = Database(self.settings.database_url, patience=patience)
-        self.shop = Workshop(self.database, self.settings, sections(), mailer())
+        self.shop = Workshop(
+            self.database, self.settings, sections(), mailer(), run.domains(self.settings)
+        )
         self.server = ScriptedServer()
 
     def enrol(
@@ -123,7 +125,7 @@ class Office:
     def resettle(self, **settings: Any) -> None:
         """Change settings after all."""
         self.settings = self.settings.model_copy(update=settings)
-        self.shop = replace(self.shop, settings=self.settings)
+        self.shop = replace(self.shop, settings=self.settings, domains=run.domains(self.settings))
 
     def sql(self, statement: str, *values: Any, **named: Any) -> list[Any]:
         """Do something as another program would, which knows none of our rules."""

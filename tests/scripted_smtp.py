@@ -7,7 +7,8 @@ A script maps a verb to what happens when it arrives: ``CONNECT`` (the greeting)
 * a string: the reply, without its line end (421 also closes);
 * :class:`Drop`, :class:`Wait` or :class:`Raw`;
 * ``None``: behave;
-* a function of the command's argument that returns one of these;
+* a function of the command's argument that returns one of these (for ``DATA``, ``BODY`` and ``.``
+  of the recipient, "" where none was accepted);
 * a list of these, used up one by one over all connections; after the last, the server behaves.
 """
 
@@ -58,6 +59,7 @@ _REPLIES = {
     "DATA": "354 go ahead",
     ".": "250 2.0.0 queued",
     "RSET": "250 2.0.0 ok",
+    "NOBODY": "554 5.5.1 no valid recipients",
     "QUIT": "221 2.0.0 bye",
 }
 
@@ -88,6 +90,8 @@ class ScriptedServer:
     extensions: tuple[str, ...] = ("8BITMIME", "SMTPUTF8")
     tls: ssl.SSLContext | None = None
     max_connections: int = 1000
+    reads_one_command: bool = False
+    """It loses whatever came in one piece with a command, as if it had never heard of groups."""
     received: list[Received] = field(default_factory=list)
     commands: list[tuple[int, str]] = field(default_factory=list)
     connections: int = 0
@@ -167,21 +171,30 @@ class _Dialogue:
     ) -> None:
         self.server, self.reader, self.writer, self.number = server, reader, writer, number
         self.mail_from = self.rcpt_to = ""
-        self.secured = False
+        self.has_sender = self.secured = False
 
     async def run(self) -> None:
         await self.act("CONNECT")
         while True:
-            line = (await self.reader.readuntil(b"\n")).decode("utf-8", "replace").strip()
+            line = (await self.next_line()).decode("utf-8", "replace").strip()
             self.server.commands.append((self.number, line))
             verb, _, argument = line.partition(" ")
             await self.obey(verb.upper(), argument)
 
+    async def next_line(self) -> bytes:
+        if self.server.reads_one_command:
+            piece = await self.reader.read(2**16)
+            if not piece:
+                raise _Hangup
+            return piece.split(b"\n")[0]
+        return await self.reader.readuntil(b"\n")
+
     async def obey(self, verb: str, argument: str) -> None:
-        code = await self.act(verb, argument)
-        if verb == "MAIL":
-            self.mail_from = argument
-        elif verb == "RCPT" and code == "250":
+        code = await self.act(verb, self.rcpt_to if verb == "DATA" else argument)
+        if verb in {"MAIL", "RSET", "EHLO"}:
+            self.has_sender = verb == "MAIL" and code[:1] == "2"
+            self.mail_from, self.rcpt_to = argument, ""
+        elif verb == "RCPT" and code[:1] == "2":
             self.rcpt_to = argument.removeprefix("TO:").strip("<>")
         elif verb == "STARTTLS" and code == "220" and self.server.tls:
             await self.writer.start_tls(self.server.tls)
@@ -192,7 +205,7 @@ class _Dialogue:
             raise _Hangup
 
     async def take_message(self) -> None:
-        if (step := self.server.step("BODY", "")) is not None:
+        if (step := self.server.step("BODY", self.rcpt_to)) is not None:
             await self.reader.readexactly(1)
             await self.perform(step)
         data = bytearray()
@@ -200,20 +213,28 @@ class _Dialogue:
             data += await self.reader.readuntil(b".\r\n")
         body = bytes(data[:-3]).replace(b"\r\n..", b"\r\n.")
         body = body[1:] if body.startswith(b"..") else body
-        step = self.server.step(".", "") or _REPLIES["."]
+        step = self.server.step(".", self.rcpt_to) or _REPLIES["." if self.rcpt_to else "NOBODY"]
         answer = step.then if isinstance(step, Wait) else step
         accepted = isinstance(answer, str) and answer.startswith("2")
         self.server.received.append(
             Received(self.number, self.mail_from, self.rcpt_to, body, accepted)
         )
+        self.has_sender, self.rcpt_to = False, ""
         await self.perform(step)
 
     async def act(self, verb: str, argument: str = "") -> str:
         """Do what the script says, or behave; returns the code that was sent."""
         step = self.server.step(verb, argument)
         if step is None:
-            step = self.greeting() if verb == "EHLO" else _REPLIES.get(verb, "502 5.5.1 what?")
+            step = self.greeting() if verb == "EHLO" else self.reply(verb)
         return await self.perform(step)
+
+    def reply(self, verb: str) -> str:
+        if verb == "RCPT" and not self.has_sender:
+            return "503 5.5.1 MAIL first"
+        if verb == "DATA" and not self.rcpt_to:
+            return _REPLIES["NOBODY"]
+        return _REPLIES.get(verb, "502 5.5.1 what?")
 
     def greeting(self) -> str:
         extensions = list(self.server.extensions)
@@ -232,7 +253,7 @@ class _Dialogue:
             raise _Hangup
         if isinstance(step, Raw):
             await self.dribble(step)
-            return ""
+            return step.data.strip().rpartition(b"\n")[2][:3].decode("ascii", "replace")
         if step is not None:
             self.writer.write(step.encode() + b"\r\n")
             await self.writer.drain()

@@ -300,7 +300,11 @@ def reasons_of_gates() -> set[tuple[str, str]]:
 def reasons_of_replies() -> set[tuple[str, str]]:
     states = {Verdict.PERSON: "failed", Verdict.LATER: "deferred"}
     found = {(states[r.verdict], str(r.meaning)) for r in RULES if r.verdict in states}
-    return found | {("failed", str(Meaning.UNSUPPORTED)), ("unknown", str(Meaning.CONNECTION))}
+    return found | {
+        ("failed", str(Meaning.UNSUPPORTED)),
+        ("unknown", str(Meaning.CONNECTION)),
+        ("deferred", str(Meaning.PAUSED)),
+    }
 
 
 def reasons_written() -> set[str]:

@@ -4,7 +4,9 @@ import asyncio
 import smtplib
 import ssl
 import subprocess
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,11 @@ from hypothesis import strategies as st
 
 from digest.errors import ConfigError, StopRun
 from digest.smtp import (
+    Breaker,
     Mailbox,
     Meaning,
     Outcome,
+    Pace,
     Reply,
     Sender,
     Server,
@@ -27,8 +31,8 @@ from digest.smtp import (
     parse_enhanced,
     parse_url,
 )
+from digest.smtp.breaker import REFUSALS
 from digest.smtp.connection import transparent
-from digest.smtp.pool import CONNECT_PATIENCE, POLICY_PATIENCE
 from digest.smtp.replies import tidy
 from tests.scripted_smtp import Drop, Raw, Script, ScriptedServer, Step, Wait
 
@@ -47,6 +51,11 @@ QUICK = Timeouts(
     reset=0.15,
     quit=0.15,
 )
+
+
+def soon() -> Pace:
+    """Pauses as short as tests need them, and little patience."""
+    return Pace(breaker=Breaker(first=0.01, cap=0.02, patience=0.1))
 
 
 async def yes() -> bool:
@@ -179,7 +188,7 @@ class TestConnections:
         async def story() -> Outcome:
             async with (
                 ScriptedServer(script) as server,
-                Sender(server.server(), connections=1) as sender,
+                Sender(server.server(), connections=1, pace=soon()) as sender,
             ):
                 await sender.send(FROM, ALICE, BODY, yes)
                 with pytest.raises(TimeoutError):
@@ -187,7 +196,7 @@ class TestConnections:
                         await sender.send(FROM, ALICE, BODY, yes)
                 return await sender.send(FROM, ALICE, BODY, yes)
 
-        assert run(story()).state == "deferred"
+        assert run(story()).state == "failed"
 
 
 class TestBrokenConnections:
@@ -494,7 +503,9 @@ class TestStoppingTheRun:
         assert state == "sent"
         assert "AUTH PLAIN AGRpZ2VzdABzZWNyZXQ=" in commands
 
-    def test_a_server_that_is_not_there_defers_some_and_then_stops_the_run(self) -> None:
+    def test_a_server_that_is_not_there_stops_the_run_at_once(self) -> None:
+        """A wrong port, most likely; what a server in trouble needs is patience, not this."""
+
         async def story() -> tuple[list[str], StopRun]:
             async with ScriptedServer() as gone:
                 address = gone.server()
@@ -502,41 +513,53 @@ class TestStoppingTheRun:
                 return await until_stopped(sender)
 
         states, stopped = run(story())
-        assert states == ["deferred"] * (CONNECT_PATIENCE - 1)
-        assert "connects in a row" in stopped.message
-        assert stopped.hint
+        assert states == []
+        assert "no connection to 127.0.0.1" in stopped.message
+        assert "nothing listens there" in stopped.hint
 
     @pytest.mark.parametrize(
-        "greeting", ["554 5.7.1 go away", "421 4.7.0 busy", Drop(), Raw(b"SSH-2.0-x\r\n")]
+        ("greeting", "hint"),
+        [
+            ("554 5.7.1 go away", "look at the server"),
+            (Drop(), "closed the connection"),
+            (Raw(b"SSH-2.0-x\r\n"), "another service"),
+            (Wait(1), "smtps://"),
+        ],
     )
-    def test_a_connect_that_failed_is_tried_again_with_the_next_message(
-        self, greeting: Step
+    def test_a_first_connect_that_cannot_be_right_stops_the_run_at_once(
+        self, greeting: Step, hint: str
     ) -> None:
-        outcomes, server = deliver({"CONNECT": [greeting]}, ALICE, BOB)
-        assert [outcome.state for outcome in outcomes] == ["deferred", "sent"]
-        assert outcomes[0].phase == "connect"
-        assert server.connections == 2
-
-    def test_a_server_that_dislikes_us_fails_few_and_not_the_whole_audience(self) -> None:
         async def story() -> tuple[list[str], StopRun]:
+            quick = replace(QUICK, connect=0.1)
             async with (
-                ScriptedServer({"RCPT": "554 5.7.1 relay access denied"}) as server,
-                Sender(server.server(), connections=1) as sender,
+                ScriptedServer({"CONNECT": [greeting]}) as server,
+                Sender(server.server(), timeouts=quick) as sender,
             ):
                 return await until_stopped(sender)
 
         states, stopped = run(story())
-        assert states == ["failed"] * (POLICY_PATIENCE - 1)
+        assert states == []
+        assert stopped.phase == "connect"
+        assert hint in stopped.hint
+
+    def test_a_server_that_dislikes_us_fails_few_and_not_the_whole_audience(self) -> None:
+        async def story() -> tuple[list[str], StopRun]:
+            async with (
+                ScriptedServer({"RCPT": "554 5.7.1 <a@b.example> relay access denied"}) as server,
+                Sender(server.server(), connections=1, pace=soon()) as sender,
+            ):
+                return await until_stopped(sender)
+
+        states, stopped = run(story())
+        assert Counter(states)["failed"] == REFUSALS - 1
+        assert set(states[REFUSALS:]) == {"deferred"}
         assert "relay access denied" in stopped.message
+        assert "a@b.example" not in stopped.message
 
     def test_refusals_of_single_people_never_stop_a_run(self) -> None:
         script: Script = {"RCPT": only(ALICE, "550 5.7.1 not on this list")}
-        outcomes, _ = deliver(script, *[ALICE, ALICE, BOB] * POLICY_PATIENCE)
-        assert [outcome.state for outcome in outcomes] == [
-            "failed",
-            "failed",
-            "sent",
-        ] * POLICY_PATIENCE
+        outcomes, _ = deliver(script, *[ALICE, ALICE, BOB] * REFUSALS)
+        assert [outcome.state for outcome in outcomes] == ["failed", "failed", "sent"] * REFUSALS
 
 
 @pytest.fixture(scope="module")
@@ -597,17 +620,19 @@ class TestTls:
         assert outcome.state == "sent"
         assert verbs[:3] == ["EHLO", "STARTTLS", "EHLO"]
 
-    def test_a_refused_starttls_stops_the_run_and_a_temporary_one_defers(
+    def test_a_refused_starttls_stops_the_run_and_a_temporary_one_is_waited_for(
         self, certificate: Contexts
     ) -> None:
         async def story(reply: str) -> Outcome:
-            script = {"STARTTLS": reply}
-            async with ScriptedServer(script, tls=certificate[0]) as server:
-                return await self.send(server, Tls.REQUIRE, tls_context=certificate[1])
+            script: Script = {"STARTTLS": [reply]}
+            plain = ("AUTH PLAIN",)
+            async with ScriptedServer(script, tls=certificate[0], extensions=plain) as server:
+                trust = certificate[1]
+                return await self.send(server, Tls.REQUIRE, tls_context=trust, pace=soon())
 
         with pytest.raises(StopRun):
             run(story("501 5.5.4 no"))
-        assert run(story("454 4.7.0 TLS not available")).state == "deferred"
+        assert run(story("454 4.7.0 TLS not available")).state == "sent"
 
     def test_smtps_to_a_port_without_tls_never_sends_in_the_clear(self) -> None:
         async def story() -> tuple[str, ScriptedServer]:

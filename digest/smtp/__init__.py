@@ -4,19 +4,26 @@ Connections, their pool, what replies mean, and the embedded mailbox that takes 
 server is named.
 """
 
-from digest.smtp.connection import Connection, Mark, Timeouts
+from digest.smtp.breaker import Breaker
+from digest.smtp.connection import Connection, Mark
 from digest.smtp.mailbox import Mailbox
-from digest.smtp.pool import Outcome, Sender
+from digest.smtp.opening import Timeouts
+from digest.smtp.outcomes import Outcome
+from digest.smtp.pacing import Domains
 from digest.smtp.replies import RULES, Meaning, Reply, Rule, Verdict, classify, parse_enhanced
+from digest.smtp.sender import Pace, Sender
 from digest.smtp.server import Server, Tls, parse_url
 
 __all__ = [
     "RULES",
+    "Breaker",
     "Connection",
+    "Domains",
     "Mailbox",
     "Mark",
     "Meaning",
     "Outcome",
+    "Pace",
     "Reply",
     "Rule",
     "Sender",

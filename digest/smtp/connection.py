@@ -1,9 +1,8 @@
 """One connection to the mail server, many messages over it.
 
-aiosmtplib connects, secures, authenticates and speaks the envelope. The data phase is ours,
-because aiosmtplib's cannot tell a connection that broke before the message from one that broke
-after it (the first is safe to repeat, the second is not), takes one timeout for everything, and
-scans every body with regular expressions.
+It always knows how far a message has come: a connection that breaks before the final dot has left
+is safe to repeat, one that breaks after it is not. aiosmtplib cannot tell the two apart, takes one
+timeout for everything, and scans every body with regular expressions; it only opens connections.
 """
 
 from __future__ import annotations
@@ -11,51 +10,42 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import cast
-
-from aiosmtplib import SMTP, SMTPException, SMTPHeloError, SMTPResponseException
+from collections.abc import Awaitable, Callable, Mapping
 
 from digest.address import Address
-from digest.errors import DeliveryUnknown, RecipientProblem, SendError, StopRun, TryLater
+from digest.errors import DeliveryUnknown, RecipientProblem, SendError, TryLater
 from digest.faults import Point, reach
-from digest.smtp.replies import Phase, Reply, refusal, tidy
-from digest.smtp.server import Server, Tls
+from digest.smtp.opening import Timeouts, open_wire
+from digest.smtp.replies import Meaning, Phase, Reply, classify, refusal, tidy
+from digest.smtp.server import Server
+from digest.smtp.wire import Wire
 
 Mark = Callable[[], Awaitable[bool]]
 """Called after the server's 354 and before the body: records durably that the message is being
 sent. False (the reader has left, or another process took over) means: do not send it."""
 
-_BROKEN = (SMTPException, OSError)  # OSError: also TimeoutError and every error of TLS
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _SURRENDER = frozenset({421, 503})  # the server closes, or both sides have lost their place
+_EXPECTED: dict[Phase, int] = {"mail": 2, "rcpt": 2, "data": 3}
 
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Seconds to wait in each phase; the defaults are RFC 5321's (4.5.3.2).
+class TooLarge(RecipientProblem):
+    """The message is larger than the server takes (SIZE, RFC 1870)."""
 
-    ``connect`` includes the server's greeting; ``greet`` is for EHLO, STARTTLS and AUTH. ``reply``
-    is the wait for the answer to the final dot: too short a wait there repeats delivered mail.
-    """
 
-    connect: float = 60
-    greet: float = 300
-    mail: float = 300
-    rcpt: float = 300
-    data: float = 120
-    body: float = 180
-    reply: float = 600
-    reset: float = 20
-    quit: float = 5
+class NeedsUtf8(RecipientProblem):
+    """The address is not ASCII, and the server does not take such (SMTPUTF8, RFC 6531)."""
+
+
+class GroupFailed(TryLater):
+    """Commands sent in one group (PIPELINING) were not answered; nothing was delivered."""
 
 
 class Connection:
     """A session with the server, from greeting to QUIT.
 
     After an error that leaves the dialogue in doubt it is closed and never used again.
+    ``pipelining`` says whether commands are sent in groups where the server offers it.
     """
 
     def __init__(
@@ -65,28 +55,23 @@ class Connection:
         timeouts: Timeouts,
         hostname: str,
         tls_context: ssl.SSLContext | None = None,
+        pipelining: bool = True,
     ) -> None:
         self.server = server
+        self.pipelining = pipelining
         self.messages = 0
         self.opened_at = self.used_at = 0.0
         self._timeouts = timeouts
+        self._hostname = hostname
         self._tls_context = tls_context
         self._needs_reset = False
-        self._writer: asyncio.StreamWriter | None = None
-        self._smtp = SMTP(
-            hostname=server.host,
-            port=server.port,
-            local_hostname=hostname,
-            timeout=timeouts.greet,
-            use_tls=server.tls is Tls.IMPLICIT,
-            start_tls=False,  # done here, so that each step is known by name
-            tls_context=self._context() if server.tls is Tls.IMPLICIT else None,
-        )
+        self._wire: Wire | None = None
+        self._extensions: Mapping[str, str] = {}
 
     @property
     def is_open(self) -> bool:
         """Whether the connection can take another command, as far as this side knows."""
-        return self._smtp.is_connected
+        return self._wire is not None and self._wire.is_open
 
     async def open(self) -> None:
         """Connect, secure and authenticate.
@@ -94,24 +79,10 @@ class Connection:
         Raises :class:`~digest.errors.TryLater` where the server cannot be had now, and
         :class:`~digest.errors.StopRun` where trying again would be refused again.
         """
-        phase: Phase = "connect"
-        try:
-            await self._smtp.connect(timeout=self._timeouts.connect)
-            await self._greet()
-            phase = "starttls"
-            await self._secure()
-            phase = "auth"
-            await self._authenticate()
-            self._watch_writes()
-        except SendError:
-            self.abort()
-            raise
-        except _BROKEN as error:
-            self.abort()
-            raise _cannot_open(self.server, phase, error) from error
-        except BaseException:
-            self.abort()
-            raise
+        self._wire, self._extensions = await open_wire(
+            self.server, self._timeouts, self._hostname, self._tls_context
+        )
+        self.pipelining = self.pipelining and "pipelining" in self._extensions
         self.opened_at = self.used_at = asyncio.get_running_loop().time()
 
     async def deliver(self, mail_from: Address, rcpt_to: Address, body: bytes, mark: Mark) -> Reply:
@@ -120,12 +91,15 @@ class Connection:
         Raises TryLater, RecipientProblem, StopRun, or DeliveryUnknown where the connection broke
         after the final dot. What ``mark`` raises passes through; nothing was sent then.
         """
+        assert self._wire is not None, "it must be opened first"
         try:
-            await self._offer(mail_from, rcpt_to)
+            text = with_crlf(body)
+            commands = self._envelope(mail_from, rcpt_to, len(text))
+            await (self._offer_at_once if self.pipelining else self._offer)(commands)
             if not await mark():
                 self.abort()  # between 354 and the dot, leaving is the only way back
                 return Reply(0, "withdrawn before the message was sent", "data")
-            return await self._hand_over(body)
+            return await self._hand_over(self._wire, dot_stuffed(text))
         except SendError:
             raise
         except BaseException:  # cancelled, or ``mark`` failed: a reply may still be due
@@ -141,9 +115,10 @@ class Connection:
         Done before the next message and not after the refusal, so that a slow answer to RSET can
         neither hide nor delay the refusal itself.
         """
-        if self._needs_reset:
+        if self._needs_reset and self.is_open:
             try:
-                reply = await self._command("mail", self._timeouts.reset, b"RSET")
+                self._write(b"RSET\r\n", 1, "mail")
+                reply = await self._read("mail", self._timeouts.reset)
             except TryLater:
                 return False
             self._needs_reset = False
@@ -153,104 +128,103 @@ class Connection:
 
     async def quit(self) -> None:
         """Say goodbye and close; whatever goes wrong now does not matter."""
+        if self._wire is None:
+            return
         try:
-            if self.is_open:
-                await self._smtp.execute_command(b"QUIT", timeout=self._timeouts.quit)
-        except _BROKEN:
+            if self._wire.is_open:
+                self._wire.write(b"QUIT\r\n", 1)
+                await self._wire.read(self._timeouts.quit)
+        except OSError:
             pass
         finally:
-            self._smtp.close()
+            self._wire.close()
 
     def abort(self) -> None:
         """Close at once, without a word and without what is still in the buffer."""
-        transport = self._smtp.transport
-        if isinstance(transport, asyncio.WriteTransport):
-            transport.abort()
-        self._smtp.close()
+        if self._wire is not None:
+            self._wire.abort()
 
-    async def _greet(self) -> None:
-        try:
-            await self._smtp.ehlo()
-        except SMTPHeloError as error:
-            if not self.is_open or error.code < 500:
-                raise
-            await self._smtp.helo()
-
-    async def _secure(self) -> None:
-        offered = self._smtp.supports_extension("starttls")
-        if self.server.tls is Tls.REQUIRE and not offered:
-            raise StopRun(
-                f"{self.server} does not offer STARTTLS",
-                phase="starttls",
-                hint="use smtps:// if the server does, or another port (587)",
-            )
-        if offered and self.server.tls in {Tls.AUTO, Tls.REQUIRE}:
-            await self._smtp.starttls(tls_context=self._context())
-            await self._smtp.ehlo()
-
-    async def _authenticate(self) -> None:
-        if not self.server.user:
-            return
-        # One mechanism, once: trying them in turn would make three failed logins of one.
-        methods = {
-            "plain": self._smtp.auth_plain,
-            "login": self._smtp.auth_login,
-            "cram-md5": self._smtp.auth_crammd5,
-        }
-        for name, login in methods.items():
-            if name in self._smtp.server_auth_methods:
-                await login(self.server.user, self.server.password)
-                return
-        raise StopRun(
-            f"{self.server} offers no way to log in that we know (PLAIN, LOGIN, CRAM-MD5)",
-            phase="auth",
-            hint="leave user and password out of SMTP_URL, or ask for ?starttls=require",
-        )
-
-    def _context(self) -> ssl.SSLContext:
-        if self._tls_context is not None:
-            return self._tls_context
-        # On the loopback there is nobody in between, and certificates are rarely in order.
-        return _default_context(
-            verify=not (self.server.is_loopback and self.server.tls is Tls.AUTO)
-        )
-
-    def _watch_writes(self) -> None:
-        transport, protocol = self._smtp.transport, self._smtp.protocol
-        assert protocol is not None
-        writable = cast(asyncio.WriteTransport, transport)
-        writable.set_write_buffer_limits(high=0)  # drain() then waits for the last byte
-        loop = asyncio.get_running_loop()
-        self._writer = asyncio.StreamWriter(writable, protocol, None, loop)
-
-    async def _offer(self, mail_from: Address, rcpt_to: Address) -> None:
-        options = []
+    def _envelope(self, mail_from: Address, rcpt_to: Address, size: int) -> dict[Phase, bytes]:
+        """The commands of one message; raises where the server has said that it takes it not."""
+        options = ""
+        if (limit := self._extensions.get("size")) is not None:
+            if limit.isdecimal() and 0 < int(limit) < size:
+                raise TooLarge(
+                    f"the message has {size:,} bytes, and the server takes {int(limit):,}",
+                    phase="mail",
+                )
+            options = f" SIZE={size}"
         if mail_from.smtputf8 or rcpt_to.smtputf8:
-            if not self._smtp.supports_extension("smtputf8"):
-                raise RecipientProblem(
+            if "smtputf8" not in self._extensions:
+                raise NeedsUtf8(
                     "the server does not take addresses that are not ASCII (SMTPUTF8)", phase="rcpt"
                 )
-            options = [b"SMTPUTF8"]
-        wait = self._timeouts
-        sender, recipient = f"FROM:<{mail_from}>".encode(), f"TO:<{rcpt_to}>".encode()
-        await self._expect(2, "mail", wait.mail, b"MAIL", sender, *options)
-        await self._expect(2, "rcpt", wait.rcpt, b"RCPT", recipient)
-        reach(Point.BEFORE_354)
-        await self._expect(3, "data", wait.data, b"DATA")
+            options += " SMTPUTF8"
+        return {
+            "mail": f"MAIL FROM:<{mail_from}>{options}\r\n".encode(),
+            "rcpt": f"RCPT TO:<{rcpt_to}>\r\n".encode(),
+            "data": b"DATA\r\n",
+        }
 
-    async def _expect(self, kind: int, phase: Phase, wait: float, *words: bytes) -> None:
-        reply = await self._command(phase, wait, *words)
-        if reply.code // 100 != kind:
-            self._after_refusal(reply)
-            raise refusal(reply)
+    async def _offer(self, commands: Mapping[Phase, bytes]) -> None:
+        for phase, command in commands.items():
+            if phase == "data":
+                reach(Point.BEFORE_354)
+            self._write(command, 1, phase)
+            reply = await self._read(phase, getattr(self._timeouts, phase))
+            if reply.code // 100 != _EXPECTED[phase]:
+                self._after_refusal(reply)
+                raise refusal(reply)
 
-    async def _command(self, phase: Phase, wait: float, *words: bytes) -> Reply:
+    async def _offer_at_once(self, commands: Mapping[Phase, bytes]) -> None:
+        """The same in one write (RFC 2920, 3.1); the first refusal is the one that counts."""
+        refused = reply = None
         try:
-            response = await self._smtp.execute_command(*words, timeout=wait)
-        except _BROKEN as error:
-            self.abort()
-            raise TryLater(tidy(str(error)) or type(error).__name__, phase=phase) from error
-        return Reply(response.code, tidy(response.message), phase)
+            self._write(b"".join(commands.values()), len(commands), "mail")
+            for phase in commands:
+                reply = await self._read(phase, getattr(self._timeouts, phase))
+                if refused is None and reply.code // 100 != _EXPECTED[phase]:
+                    refused = reply
+                    self._after_refusal(reply)
+        except TryLater as error:
+            if refused is None:
+                raise GroupFailed(error.message, phase=error.phase) from error
+        if refused is None:
+            return
+        if reply is not None and reply.code == 354:
+            await self._end_empty_message()
+        refused_by = refusal(refused)
+        if classify(refused).meaning is Meaning.DESYNC:
+            raise GroupFailed(refused_by.message, code=refused.code, phase=refused.phase)
+        raise refused_by
+
+    async def _end_empty_message(self) -> None:
+        """The server waits for a message to nobody: a dot alone ends it, and delivers nothing."""
+        try:
+            self._write(b".\r\n", 1, "data")
+            await self._read("data", self._timeouts.reset)
+            self._needs_reset = False
+        except TryLater:
+            pass  # the connection is closed, and the refusal is known
+
+    def _write(self, data: bytes, replies: int, phase: Phase) -> None:
+        assert self._wire is not None
+        try:
+            self._wire.write(data, replies)
+        except OSError as error:
+            raise self._lost(error, phase) from error
+
+    async def _read(self, phase: Phase, seconds: float) -> Reply:
+        assert self._wire is not None
+        try:
+            code, text = await self._wire.read(seconds)
+        except OSError as error:
+            raise self._lost(error, phase) from error
+        return Reply(code, tidy(text), phase)
+
+    def _lost(self, error: OSError, phase: Phase) -> TryLater:
+        self.abort()
+        return TryLater(tidy(str(error)), phase=phase)
 
     def _after_refusal(self, reply: Reply) -> None:
         if reply.code in _SURRENDER or reply.code // 100 not in {4, 5}:
@@ -258,74 +232,50 @@ class Connection:
         else:
             self._needs_reset = reply.phase != "body"
 
-    async def _hand_over(self, body: bytes) -> Reply:
-        await self._write_body(transparent(body))
-        reach(Point.AFTER_DOT)
-        protocol = self._smtp.protocol
+    async def _hand_over(self, wire: Wire, body: bytes) -> Reply:
         try:
-            if protocol is None:
-                raise ConnectionResetError("Connection lost")
-            response = await protocol.read_response(timeout=self._timeouts.reply)
-            reply = Reply(response.code, tidy(response.message), "body")
-            if reply.code // 100 not in {2, 4, 5}:
-                raise SMTPResponseException(reply.code, f"not an answer: {reply.code} {reply.text}")
-        except _BROKEN as error:
+            wire.write(body, 0)
+            reach(Point.IN_BODY)
+            wire.write(b".\r\n", 1)
+            gone = await wire.drained(self._timeouts.body)
+            reach(Point.AFTER_DOT)
+        except OSError as error:  # the dot is the last that leaves: nothing can have arrived
+            raise self._lost(error, "data") from error
+        if not gone:
+            reply = await self._read("data", 0)
             self.abort()
-            raise DeliveryUnknown(tidy(str(error)) or type(error).__name__, phase="body") from error
-        if reply.code // 100 != 2:
+            raise refusal(reply)
+        return await self._verdict(wire)
+
+    async def _verdict(self, wire: Wire) -> Reply:
+        try:
+            code, text = await wire.read(self._timeouts.reply)
+            reply = Reply(code, tidy(text), "body")
+            if code // 100 not in {2, 4, 5}:
+                raise ConnectionError(f"not an answer: {code} {reply.text}")
+        except OSError as error:
+            self.abort()
+            raise DeliveryUnknown(tidy(str(error)), phase="body") from error
+        if code // 100 != 2:
             self._after_refusal(reply)
             raise refusal(reply)
         return reply
 
-    async def _write_body(self, body: bytes) -> None:
-        # The final dot is written only when all before it has left this process: until then a
-        # broken connection cannot have delivered anything.
-        protocol, writer = self._smtp.protocol, self._writer
-        try:
-            if protocol is None or writer is None:
-                raise ConnectionResetError("Connection lost")
-            protocol.write(body)
-            if writer.transport.get_write_buffer_size():
-                async with asyncio.timeout(self._timeouts.body):
-                    await writer.drain()
-            reach(Point.IN_BODY)
-            protocol.write(b".\r\n")
-        except _BROKEN as error:
-            self.abort()
-            raise TryLater(tidy(str(error)) or type(error).__name__, phase="data") from error
 
-
-def transparent(body: bytes) -> bytes:
-    """``body`` as it crosses the wire: CRLF lines, leading dots doubled (RFC 5321, 4.5.2)."""
-    ends = body.count(b"\r\n")
-    if body.count(b"\n") != ends or body.count(b"\r") != ends:
+def with_crlf(body: bytes) -> bytes:
+    """``body`` in lines that end in CR LF, the last one too."""
+    ends = body.count(b"\n")
+    if body.count(b"\r") != ends or body.count(b"\r\n") != ends:
         body = _LINE_END.sub(b"\r\n", body)
-    if not body.endswith(b"\r\n"):
-        body += b"\r\n"
+    return body if body.endswith(b"\r\n") else body + b"\r\n"
+
+
+def dot_stuffed(body: bytes) -> bytes:
+    """CR LF lines as they cross the wire: leading dots are doubled (RFC 5321, 4.5.2)."""
     body = body.replace(b"\r\n.", b"\r\n..")
     return b"." + body if body.startswith(b".") else body
 
 
-@lru_cache(maxsize=2)
-def _default_context(*, verify: bool) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-def _cannot_open(server: Server, phase: Phase, error: BaseException) -> SendError:
-    cause = error if isinstance(error, ssl.SSLError) else error.__cause__
-    dropped = isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError)
-    if isinstance(cause, ssl.SSLError) and not dropped:
-        return StopRun(
-            f"no TLS with {server}: {cause.reason or cause}",
-            phase="starttls",
-            hint="mend the server's certificate, or name its authority in SSL_CERT_FILE; "
-            "smtps:// is for ports that speak TLS from the start (465)",
-        )
-    if isinstance(error, SMTPResponseException) and error.code > 0:
-        hint = "check user and password in SMTP_URL" if phase == "auth" else ""
-        return refusal(Reply(error.code, tidy(error.message), phase), hint=hint)
-    return TryLater(f"no connection to {server}: {tidy(str(error))}", phase=phase)
+def transparent(body: bytes) -> bytes:
+    """``body`` as it crosses the wire."""
+    return dot_stuffed(with_crlf(body))

@@ -20,6 +20,7 @@ MAX_TEXT = 500
 
 _ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?!\S)")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_MAILBOX = re.compile(r"[^\s<>,;]+@[^\s<>,;]+")
 _UNDECODED = re.compile(r"[\ud800-\udfff]")
 
 
@@ -61,6 +62,8 @@ class Meaning(StrEnum):
     """No protected connection can be had."""
     UNSUPPORTED = "unsupported"
     """The server cannot take this address, which is not ASCII (SMTPUTF8)."""
+    PAUSED = "domain-paused"
+    """The recipient's domain has to wait: it defers, or has had its share of the minute."""
     CONNECTION = "connection"
     """There was no reply: refused, dropped, timed out, or not SMTP."""
 
@@ -170,3 +173,8 @@ def tidy(text: str) -> str:
     """A reply's text fit to be stored and shown: one line, printable, at most 500 characters."""
     text = _UNDECODED.sub("\ufffd", text[: MAX_TEXT * 2])
     return _CONTROLS.sub(" ", text).strip()[:MAX_TEXT]
+
+
+def anonymous(text: str) -> str:
+    """A reply's text fit for a log: servers repeat addresses."""
+    return _MAILBOX.sub("…", text)
