@@ -204,7 +204,8 @@ class TestBrokenConnections:
     @pytest.mark.parametrize("end", [Drop(), Drop(reset=True)])
     def test_a_connection_lost_before_the_final_dot_defers(self, verb: str, end: Drop) -> None:
         body = LONG if verb == "BODY" else BODY
-        outcomes, server = deliver({verb: [end]}, ALICE, BOB, body=body)
+        patient = replace(QUICK, body=5, reply=5)
+        outcomes, server = deliver({verb: [end]}, ALICE, BOB, body=body, timeouts=patient)
         assert [outcome.state for outcome in outcomes] == ["deferred", "sent"]
         assert outcomes[0].code == 0
         assert outcomes[0].phase == ("data" if verb == "BODY" else verb.lower())

@@ -11,8 +11,9 @@ from digest.smtp.opening import Timeouts
 from digest.smtp.outcomes import Outcome
 from digest.smtp.pacing import Domains
 from digest.smtp.replies import RULES, Meaning, Reply, Rule, Verdict, classify, parse_enhanced
-from digest.smtp.sender import Pace, Sender
+from digest.smtp.sender import Sender
 from digest.smtp.server import Server, Tls, parse_url
+from digest.smtp.watch import Pace
 
 __all__ = [
     "RULES",

@@ -39,6 +39,7 @@ class Pool:
         self._busy = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._first = asyncio.Lock()
+        self._failures = 0
         self._no_login_before = 0.0
         self._open: set[Connection] = set()
         self._idle: list[Connection] = []
@@ -67,7 +68,7 @@ class Pool:
             self._wake()
 
     async def take(self) -> Connection | None:
-        """A connection that can take a message; None: the server takes no more than it has.
+        """A connection that can take a message; None: there is none just now, ask for a turn again.
 
         Raises TryLater and StopRun as :meth:`Connection.open` does.
         """
@@ -108,7 +109,10 @@ class Pool:
         # The first connection is opened alone: a server that is down is asked once at a time, and
         # one that takes a single connection does not turn that one away.
         if not self._open:
+            failures = self._failures
             async with self._first:
+                if failures != self._failures:
+                    return None  # asked for all who waited here
                 if not self._open:
                     return await self._open_one()
         return await self._open_one()
@@ -127,6 +131,7 @@ class Pool:
             if error.phase == "auth":
                 self._no_login_before = now + LOGIN_PAUSE
             if not self._open:
+                self._failures += 1
                 raise
             self.width.limit(len(self._open))
             return None

@@ -8,41 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import socket
 import ssl
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from types import TracebackType
 from typing import Self
 
 from digest.address import Address, BadAddress, parse
 from digest.errors import SendError, StopRun, TryLater
-from digest.smtp.breaker import Breaker
 from digest.smtp.connection import Connection, GroupFailed, Mark
 from digest.smtp.opening import Timeouts
 from digest.smtp.outcomes import STOPPED, WITHDRAWN, Outcome, accepted, held, outcome_of
-from digest.smtp.pacing import Domains, Rate, Width
+from digest.smtp.pacing import Rate, Width
 from digest.smtp.pool import LOGIN_PAUSE, Pool
-from digest.smtp.replies import Meaning, anonymous
 from digest.smtp.server import Server
+from digest.smtp.watch import Pace, Watch
 
 log = logging.getLogger(__name__)
-
-
-def _any_domain() -> Domains:
-    return Domains(per_minute=0, base=300, cap=14_400, jitter=random.random)
-
-
-@dataclass(slots=True)
-class Pace:
-    """How a sender may load its server: ``rate`` in messages per second (0: no limit), the pauses
-    of ``breaker``, and the recipient ``domains``, which may outlive the sender.
-    """
-
-    rate: float = 0
-    breaker: Breaker = field(default_factory=Breaker)
-    domains: Domains = field(default_factory=_any_domain)
 
 
 class Sender:
@@ -78,7 +61,8 @@ class Sender:
         self._hostname = hostname or _hostname(server)
         self._tls_context = tls_context
         pace = pace or Pace()
-        self._rate, self._breaker, self._domains = Rate(pace.rate), pace.breaker, pace.domains
+        self._rate = Rate(pace.rate)
+        self._watch = Watch(server, pace.breaker, pace.domains)
         self._pool = Pool(
             self._connection,
             width=Width(connections),
@@ -87,9 +71,6 @@ class Sender:
             max_idle=max_idle,
         )
         self._stop = stop or asyncio.Event()
-        self._stopped: StopRun | None = None
-        self._news = asyncio.Event()
-        self._was_reached = False
         self._pipelining: bool | None = None  # None: neither known to work nor to fail
 
     async def __aenter__(self) -> Self:
@@ -124,44 +105,43 @@ class Sender:
         """Offer it when it has a turn and no pause is on; None: not decided, ask again."""
         await self._pool.turn()
         try:
-            if self._stopped is not None:
-                raise self._stopped
+            if self._watch.ended is not None:
+                raise self._watch.ended
             if self._stop.is_set():
                 return STOPPED
-            hold = self._breaker.hold(_now())
+            hold = self._watch.hold()
             if hold == 0:
                 try:
                     return await self._try(message)
                 finally:
-                    if self._breaker.leave():
-                        self._tell()
+                    self._watch.leave()
         finally:
             self._pool.leave()
-        await self._wait(hold, self._news)
+        await self._wait(hold, self._watch.news)
         return None
 
     async def _try(self, message: _Message) -> Outcome | None:
-        if wait := self._domains.hold(message.rcpt_to.domain, _now()):
+        if wait := self._watch.hold_domain(message.rcpt_to.domain):
             return held(message.rcpt_to.domain, wait)
-        if (turn := self._rate.turn(_now())) and await self._wait(turn):
+        if (turn := self._rate.turn(asyncio.get_running_loop().time())) and await self._wait(turn):
             return STOPPED
         try:
             connection = await self._take()
         except StopRun as error:
-            raise self._end(error) from None
+            raise self._watch.end(error) from None
         except TryLater as error:
-            self._unreachable(error)
+            self._watch.unreachable(error, LOGIN_PAUSE if error.phase == "auth" else 0)
             return None
         if connection is None:
             return STOPPED if self._stop.is_set() else None
-        self._was_reached = True
+        self._watch.was_reached = True
         try:
             return await self._deliver(connection, message)
         finally:
             self._pool.give_back(connection)
 
     async def _take(self) -> Connection | None:
-        if self._was_reached and self._breaker.is_closed:
+        if self._watch.is_well:
             return await self._pool.take()
         # The server may be silent for a minute now, and a stop should not wait for it.
         taking = asyncio.create_task(self._pool.take())
@@ -186,21 +166,17 @@ class Sender:
             if isinstance(error, GroupFailed) and self._pipelining is None:
                 self._do_without_groups(error)
                 return None
-            return self._judge(error, message.rcpt_to.domain)
+            outcome = self._watch.failed(error, message.rcpt_to.domain)
+            if outcome.is_throttle:
+                self._pool.width.narrow(self._pool.busy)
+            return outcome
         if not reply.code:
             return WITHDRAWN
-        self._succeeded(connection, message.rcpt_to.domain)
-        return accepted(reply)
-
-    def _succeeded(self, connection: Connection, domain: str) -> None:
         if connection.pipelining:
             self._pipelining = True
         self._pool.width.widen()
-        self._domains.success(domain)
-        if not self._breaker.is_closed:
-            log.info("%s takes mail again; sending goes on", self.server)
-            self._tell()
-        self._breaker.close()
+        self._watch.succeeded(message.rcpt_to.domain)
+        return accepted(reply)
 
     def _do_without_groups(self, error: GroupFailed) -> None:
         log.debug(
@@ -210,63 +186,6 @@ class Sender:
         )
         self._pipelining = False
         self._pool.do_not_pipeline()
-
-    def _judge(self, error: SendError, domain: str) -> Outcome:
-        """What became of a message that was not taken, and what it means for the others."""
-        if isinstance(error, StopRun):
-            raise self._end(error)
-        outcome = outcome_of(error)
-        if outcome.is_throttle:
-            self._pool.width.narrow(self._pool.busy)
-        if outcome.is_of_the_domain:
-            if pause := self._domains.trouble(domain, _now()):
-                log.info("a recipient domain defers everything; it is left alone for %.0f s", pause)
-        elif outcome.is_of_the_message:
-            self._domains.success(domain)
-        if not (outcome.is_of_the_server or outcome.is_against_us):
-            if outcome.is_of_the_message:
-                self._breaker.answered()
-            return outcome
-        if self._breaker.is_trouble(refusal=outcome.is_against_us):
-            self._pause(error)
-            if outcome.is_against_us:  # refused like all before it: not for the reader's sake
-                return replace(outcome, state="deferred", meaning=Meaning.POLICY)
-        return outcome
-
-    def _unreachable(self, error: TryLater) -> None:
-        """No connection can be had, and there is none."""
-        refused = error.code >= 500
-        if not self._was_reached and (refused or not error.code):
-            raise self._end(_stop(error.message, error, error.hint)) from error
-        self._pause(error, LOGIN_PAUSE if error.phase == "auth" else 0)
-
-    def _pause(self, error: SendError, at_least: float = 0) -> None:
-        seconds = self._breaker.trip(_now(), at_least=at_least)
-        if not seconds:
-            return
-        what = _in_short(error)
-        since = _now() - (self._breaker.since or 0)
-        if self._breaker.is_hopeless:
-            long = f"{self.server} takes no mail, for {since:.0f} s now: {what}"
-            raise self._end(_stop(long, error, error.hint)) from error
-        log.warning(
-            "%s takes no mail, for %.0f s now: %s; sending pauses, next try in %.0f s",
-            self.server,
-            since,
-            what,
-            seconds,
-        )
-        self._tell()
-
-    def _end(self, error: StopRun) -> StopRun:
-        self._stopped = error
-        self._tell()
-        return error
-
-    def _tell(self) -> None:
-        """Wake those who wait for the message that asks."""
-        self._news.set()
-        self._news = asyncio.Event()
 
     async def _wait(self, seconds: float | None, news: asyncio.Event | None = None) -> bool:
         """Wait so long, for news, or for the stop; whether it is the stop."""
@@ -297,10 +216,6 @@ class _Message:
     mark: Mark
 
 
-def _now() -> float:
-    return asyncio.get_running_loop().time()
-
-
 @lru_cache(maxsize=16)
 def _parse_sender(text: str) -> Address:
     try:
@@ -314,22 +229,6 @@ def _parse_sender(text: str) -> Address:
 def _was_stale(error: SendError, connection: Connection) -> bool:
     # A server may close a connection it finds old (421, or no word) when we use it again.
     return isinstance(error, TryLater) and error.phase == "mail" and not connection.is_open
-
-
-def _in_short(error: SendError) -> str:
-    """What happened, without the words in which a server may repeat an address."""
-    words = f"{error.code} {anonymous(error.message)}" if error.code else error.message
-    return f"{words} (in answer to {error.phase})" if error.code else words
-
-
-def _stop(message: str, error: SendError, hint: str) -> StopRun:
-    return StopRun(
-        message,
-        code=error.code,
-        enhanced=error.enhanced,
-        phase=error.phase,
-        hint=hint or "look at the server, then send again: the rest is still unsent",
-    )
 
 
 def _hostname(server: Server) -> str:
