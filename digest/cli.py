@@ -22,10 +22,7 @@ import typer
 from sqlalchemy import func, select
 
 from digest import bounces as returned
-from digest import checks, config, console, ledger, look, run, scheduler, subscriptions, workers
-from digest import demo as community
-from digest import ingest as importing
-from digest import web as pages
+from digest import checks, config, console, ledger, look, run, subscriptions, workers
 from digest.address import key_of
 from digest.config import Settings
 from digest.database import Database
@@ -83,12 +80,14 @@ def demo(
     if_empty: Annotated[bool, typer.Option(help="leave a database with users as it is")] = False,
 ) -> int:
     """Fill the database with a made-up community; same seed, same data."""
+    from digest import demo as community
+
     settings = config.load()
     with _database(settings) as database:
         present = _users(database)
         if if_empty and present:
             return 0
-        if _strangers(database):
+        if _users(database, table(User).c.email.not_like(f"%@{community.DOMAIN}")):
             raise UsageError(
                 "the database holds real users, and made-up ones would be mixed with them",
                 hint="set DIGEST_DATABASE_URL to another file, e.g. sqlite:///var/demo.db",
@@ -115,6 +114,8 @@ def import_(
     strict: Annotated[bool, typer.Option(help="import nothing at the first bad row")] = False,
 ) -> int:
     """Import users, posts, views and reactions; importing the same twice changes nothing."""
+    from digest import ingest as importing
+
     settings = config.load()
     kept = rejects or settings.var / "rejects" / f"{path.name}-{_now():%Y%m%dT%H%M%S}.jsonl"
     with _database(settings) as database:
@@ -214,6 +215,9 @@ def daemon(
     web: Annotated[bool, typer.Option(help="serve the pages too")] = False,
 ) -> int:
     """Send every digest at its own hour, until stopped."""
+    from digest import scheduler
+    from digest import web as pages
+
     settings = config.load()
     with _database(settings) as database, ExitStack() as open_until_the_end:
         shop = run.workshop(database, settings)
@@ -243,6 +247,8 @@ def daemon(
 @app.command()
 def web(host: Host = "127.0.0.1", port: Port = 8025) -> int:
     """Serve the pages: unsubscribe, mails in the browser, and the kept mails for the operator."""
+    from digest import web as pages
+
     settings = config.load()
     with _database(settings) as database:
         console.out.print(f"Pages: http://{host}:{port}/ (stop with Ctrl-C)")
@@ -454,6 +460,8 @@ def _pages(
     settings: Settings, database: Database, listening: socket
 ) -> Callable[[asyncio.Event], Coroutine[None, None, None]]:
     """The pages in a thread of their own, so that a busy run does not keep a reader waiting."""
+    from digest import web as pages
+
     server = pages.server(settings, database)
 
     async def until(stop: asyncio.Event) -> None:
@@ -495,10 +503,6 @@ def _users(database: Database, *conditions: object) -> int:
     with database.reading() as session:
         users = table(User)
         return session.scalar(select(func.count()).select_from(users).where(*conditions)) or 0  # type: ignore[arg-type]
-
-
-def _strangers(database: Database) -> bool:
-    return bool(_users(database, table(User).c.email.not_like(f"%@{community.DOMAIN}")))
 
 
 def _json(document: object) -> bytes:

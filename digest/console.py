@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.logging import RichHandler
@@ -18,13 +18,15 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from digest import ingest
 from digest.bounces import Row
 from digest.checks import Finding
 from digest.errors import DigestError
 from digest.ledger import Decision
 from digest.models import State
 from digest.run import Report
+
+if TYPE_CHECKING:
+    from digest import ingest
 
 EVERY_SECONDS = 5
 """How often long work says where it is when nobody watches a bar."""

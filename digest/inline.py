@@ -22,7 +22,6 @@ from functools import lru_cache
 from itertools import zip_longest
 
 from jinja2 import Environment, TemplateSyntaxError
-from premailer import Premailer
 
 from digest.errors import TemplateError
 
@@ -176,6 +175,8 @@ def _problem(attribute: str, value: str, inside: list[_Tag]) -> str:
 
 
 def _premailed(text: str, stylesheet: Stylesheet) -> str:
+    from premailer import Premailer  # noqa: PLC0415 - a fifth of every start, and few need it
+
     whole = _PROLOGUE.match(text) is not None
     styled: str = Premailer(
         html=text if whole else f"<html><body><div>{text}</div></body></html>",

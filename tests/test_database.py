@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 from alembic import command
+from alembic.script import ScriptDirectory
 from sqlalchemy import insert, inspect, select, text
 from sqlalchemy.exc import StatementError
 from sqlmodel import SQLModel
 
 from digest.database import Database, engines
-from digest.database.migrating import alembic
+from digest.database.migrating import alembic, head
 from digest.errors import ConfigError, DatabaseError
 from digest.models import Run, User, table
 from tests.databases import new_database, sql, sqlite_only
@@ -70,6 +71,14 @@ def schema(file: Path) -> set[str]:
 
 def test_an_empty_database_gets_every_table(db: Database) -> None:
     assert {name for name, *_ in shape(db)} >= set(SQLModel.metadata.tables)
+
+
+def test_the_files_of_migrations_are_named_by_their_place() -> None:
+    """So that a start need not load Alembic to know that there is nothing to do."""
+    scripts = ScriptDirectory.from_config(alembic())
+    named = {Path(script.path).name.partition("_")[0] for script in scripts.walk_revisions()}
+    assert named == {script.revision for script in scripts.walk_revisions()}
+    assert scripts.get_current_head() == head()
 
 
 def test_migrating_twice_changes_nothing(db: Database) -> None:

@@ -1,32 +1,40 @@
-"""From the tables that are there to those that this version needs."""
+"""From the tables that are there to those that this version needs.
+
+Alembic is loaded only where there is something to do: it would be a tenth of every start.
+"""
 
 from __future__ import annotations
 
 import logging
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 from sqlmodel import Session
 
 from digest.errors import DatabaseError
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 log = logging.getLogger(__name__)
+_MIGRATIONS = Path(__file__).parents[1] / "migrations"
+_CURRENT = text("SELECT version_num FROM alembic_version")
 _ONE_AT_A_TIME = 0x64_69_67_65_73_74  # "digest", as the number of an advisory lock
 
 
 def migrate(connection: Connection) -> None:
     """Bring the tables up to date, in the transaction that ``connection`` has begun."""
     _alone(connection)
-    current = MigrationContext.configure(connection).get_current_revision()
+    known = inspect(connection).has_table("alembic_version")
+    current = connection.scalar(_CURRENT) if known else None
     if current == head():
         return
-    if current is not None and current not in _known():
+    if current is not None and current not in _revisions():
         raise newer()
+    from alembic import command  # noqa: PLC0415 - see above
+
     command.upgrade(alembic(connection), "head")
     _compare_bytes(connection)
     if current is not None:
@@ -35,7 +43,7 @@ def migrate(connection: Connection) -> None:
 
 def require_version(session: Session) -> None:
     """Raise a DatabaseError if a newer version of digest has changed the tables meanwhile."""
-    if session.scalar(text("SELECT version_num FROM alembic_version")) != head():
+    if session.scalar(_CURRENT) != head():
         raise newer()
 
 
@@ -49,21 +57,24 @@ def newer() -> DatabaseError:
 
 def alembic(connection: Connection | None = None) -> Config:
     """What Alembic needs to know: where the migrations are, and the connection to run them on."""
+    from alembic.config import Config  # noqa: PLC0415 - see above
+
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parents[1] / "migrations"))
+    config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection
     return config
 
 
+def head() -> str:
+    """The revision that this version needs: the last one there is."""
+    return _revisions()[-1]
+
+
 @cache
-def head() -> str | None:
-    """The revision that this version needs."""
-    return ScriptDirectory.from_config(alembic()).get_current_head()
-
-
-def _known() -> set[str]:
-    scripts = ScriptDirectory.from_config(alembic())
-    return {script.revision for script in scripts.walk_revisions()}
+def _revisions() -> list[str]:
+    """All of them, in order: each file is named by its number."""
+    files = (_MIGRATIONS / "versions").glob("[0-9]*.py")
+    return sorted(file.stem.partition("_")[0] for file in files)
 
 
 def _alone(connection: Connection) -> None:
