@@ -296,6 +296,7 @@ def bounces(
 def settle(
     week: Week = None,
     user: Annotated[list[str] | None, typer.Option(help="only this user (repeatable)")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="list at most so many")] = LISTED,
     *,
     resend: Annotated[bool, typer.Option("--resend", help="they go again")] = False,
     sent: Annotated[bool, typer.Option("--sent", help="the mail server has them")] = False,
@@ -312,7 +313,7 @@ def settle(
             lease = timedelta(seconds=settings.lease_seconds)
             ledger.recover(session, settings.locks, now, lease, "hold")  # nothing goes meanwhile
             settled = ledger.resolve(session, decision, scope, now) if decision else []
-        left = look.doubts(database, scope, LISTED)
+        left = look.doubts(database, scope, limit)
     if as_json:
         done = [{"user": user_id, "week": period} for user_id, period in settled]
         console.print_json({"settled": done, **left})

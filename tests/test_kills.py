@@ -297,7 +297,7 @@ def test_who_holds_what_is_in_doubt_repeats_nothing_and_can_settle_it(
     assert siege.repeats() == 0
     doubtful = {user for user, state in siege.office.states().items() if state == "unknown"}
     assert doubtful <= (siege.in_flight + siege.hung_up()).keys()
-    listed = json.loads(ended(siege.office.start("settle", "--json")).out)
+    listed = json.loads(ended(siege.office.start("settle", "--json", "--limit", "10000")).out)
     assert {row["user"] for row in listed["deliveries"]} == doubtful
     with capsys.disabled():
         print(f"\nhold: {siege.report()}, {len(doubtful)} to settle")

@@ -160,6 +160,8 @@ def test_a_list_is_bounded_and_says_how_many_more_there_are(office: Office) -> N
     assert "and 1 more" in digest(office, *words).out
     assert "3 mails are in doubt" in digest(office, *words).out
     assert len(json.loads(digest(office, *words, "--json").out)["users"]) == 2
+    settle = json.loads(digest(office, "settle", "--limit", "1", "--json").out)
+    assert (settle["in_doubt"], len(settle["deliveries"])) == (3, 1)
 
 
 def test_a_state_that_does_not_exist_is_named_with_those_that_do(office: Office) -> None:
