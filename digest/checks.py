@@ -18,6 +18,8 @@ from digest.run import workshop
 from digest.smtp import Connection, Server, Timeouts, parse_url
 
 _T = TypeVar("_T")
+PATIENCE = Timeouts(connect=15, greet=15)
+"""Somebody is waiting for the answer; a send has more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,8 @@ def require_sending(settings: Settings) -> None:
         raise problem
 
 
-def run_checks(now: datetime) -> list[Finding]:
-    """Look at everything that a send needs."""
+def run_checks(now: datetime, timeouts: Timeouts = PATIENCE) -> list[Finding]:
+    """Look at everything that a send needs; ``timeouts`` are for the mail server."""
     findings: list[Finding] = []
     settings = _look(findings, "configuration", config.load, "can be read")
     findings += [Finding("environment", "", problem) for problem in config.unknown_environment()]
@@ -44,7 +46,12 @@ def run_checks(now: datetime) -> list[Finding]:
         return findings
     findings += [Finding("sending", "", problem) for problem in _sending(settings)]
     _look(findings, "database", lambda: _database(settings, now), _where(settings))
-    _look(findings, "mail server", lambda: asyncio.run(_server(settings)), _server_name(settings))
+    _look(
+        findings,
+        "mail server",
+        lambda: asyncio.run(_server(settings, timeouts)),
+        _server_name(settings),
+    )
     if settings.bounces_url is not None:
         _look(findings, "bounces", lambda: _bounces(settings), "the mailbox can be read")
     return findings
@@ -114,11 +121,11 @@ def _bounces(settings: Settings) -> None:
             pass
 
 
-async def _server(settings: Settings) -> None:
+async def _server(settings: Settings, timeouts: Timeouts) -> None:
     """Connect, secure and authenticate as a send would; offer nothing."""
     if settings.smtp_url is None:
         return
     server: Server = parse_url(settings.smtp_url.get_secret_value())
-    connection = Connection(server, timeouts=Timeouts(), hostname="localhost")
+    connection = Connection(server, timeouts=timeouts, hostname="localhost")
     await connection.open()
     await connection.quit()

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from digest.checks import run_checks
+from digest.smtp import Timeouts
 from tests.conftest import Front
-from tests.office import serving
-from tests.scripted_smtp import Drop, Step
+from tests.office import NOW, serving
+from tests.scripted_smtp import Drop, Script, Step, Wait
 
 REAL = {
     "DIGEST_SMTP_URL": "smtp://mail.site.example:2525",
@@ -59,6 +61,40 @@ def test_a_server_that_turns_us_away_is_wrong(
     (wrong,) = lines(result.out, "wrong")
     assert wrong.startswith("wrong mail server:")
     assert what in wrong
+
+
+def test_a_port_that_speaks_tls_from_the_start_is_told_by_its_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with serving({"CONNECT": Wait(5)}) as server:
+        monkeypatch.setenv("DIGEST_SMTP_URL", f"smtp://127.0.0.1:{server.port}")
+        found = run_checks(NOW, Timeouts(connect=0.2))
+    (problem,) = [finding.problem for finding in found if finding.name == "mail server"]
+    assert problem is not None
+    assert "no connection" in problem.message
+    assert "must begin with smtps://" in problem.hint
+
+
+def test_a_port_without_tls_is_told_when_it_is_spoken_to_in_tls(
+    digest: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving() as server:
+        monkeypatch.setenv("DIGEST_SMTP_URL", f"smtps://127.0.0.1:{server.port}")
+        result = digest("check")
+    assert result.code == 2
+    assert "wrong mail server: no TLS" in result.out
+    assert "write smtp://" in result.out
+
+
+def test_refused_credentials_are_found(digest: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    script: Script = {"EHLO": "250-x\r\n250 AUTH PLAIN", "AUTH": "535 5.7.8 wrong"}
+    with serving(script) as server:
+        monkeypatch.setenv("DIGEST_SMTP_URL", f"smtp://u:geheim@127.0.0.1:{server.port}")
+        result = digest("check")
+    assert result.code == 2
+    assert "check user and password in SMTP_URL" in result.out
+    assert "geheim" not in result.out + result.err
 
 
 def test_a_server_that_is_down_is_wrong(digest: Front, monkeypatch: pytest.MonkeyPatch) -> None:

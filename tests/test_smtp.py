@@ -34,6 +34,7 @@ from digest.smtp import (
 from digest.smtp.breaker import REFUSALS
 from digest.smtp.connection import transparent
 from digest.smtp.replies import tidy
+from tests.office import until
 from tests.scripted_smtp import Drop, Raw, Script, ScriptedServer, Step, Wait
 
 BODY = b"Subject: week\r\n\r\nHello\r\n"
@@ -166,9 +167,11 @@ class TestConnections:
         async def story() -> tuple[Outcome, ScriptedServer]:
             async with ScriptedServer({"RCPT": [Wait(0.1, "550 5.1.1 who?")]}) as server:
                 async with Sender(server.server(), connections=1) as sender:
-                    with pytest.raises(TimeoutError):
-                        async with asyncio.timeout(0.05):
-                            await sender.send(FROM, ALICE, BODY, yes)
+                    sending = asyncio.create_task(sender.send(FROM, ALICE, BODY, yes))
+                    await until(lambda: "RCPT" in server.verbs(1))
+                    sending.cancel()
+                    with pytest.raises(asyncio.CancelledError):
+                        await sending
                     outcome = await sender.send(FROM, BOB, BODY, yes)
                 return outcome, server
 
@@ -563,22 +566,28 @@ class TestStoppingTheRun:
         assert [outcome.state for outcome in outcomes] == ["failed", "failed", "sent"] * REFUSALS
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """A server's context for 127.0.0.1, and a client's that trusts it."""
-    folder = tmp_path_factory.mktemp("certificate")
-    files = ["-keyout", "key.pem", "-out", "cert.pem"]
-    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-    subprocess.run(
-        ["openssl", "req", "-x509", *kind, *files, *subject],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-    )
+def make_certificate(
+    folder: Path, names: str = "IP:127.0.0.1", days: int = 2
+) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """A server's context with a certificate for ``names``, and a client's that trusts it."""
+
+    def openssl(*words: str) -> None:
+        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+
+    kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    subject = ["-subj", "/CN=mail.example", "-addext", f"subjectAltName={names}"]
+    openssl("req", "-new", *kind, *subject, "-keyout", "key.pem", "-out", "wish.pem")
+    signed = ["-signkey", "key.pem", "-copy_extensions", "copy", "-days", f"{days}"]
+    openssl("x509", "-req", "-in", "wish.pem", *signed, "-out", "cert.pem")
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(folder / "cert.pem", folder / "key.pem")
     return server, ssl.create_default_context(cafile=str(folder / "cert.pem"))
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """A server's context for 127.0.0.1, and a client's that trusts it."""
+    return make_certificate(tmp_path_factory.mktemp("certificate"))
 
 
 Contexts = tuple[ssl.SSLContext, ssl.SSLContext]
@@ -609,6 +618,27 @@ class TestTls:
                 return server.verbs(1)
 
         assert run(story()) == ["EHLO", "STARTTLS"]
+
+    @pytest.mark.parametrize(
+        ("names", "days", "what"),
+        [("IP:127.0.0.1", -1, "expired"), ("DNS:other.example", 2, "mismatch")],
+        ids=["expired", "for another name"],
+    )
+    def test_a_certificate_that_proves_nothing_stops_the_run_before_any_secret(
+        self, tmp_path: Path, names: str, days: int, what: str
+    ) -> None:
+        ours, theirs = make_certificate(tmp_path, names, days)
+
+        async def story(tls: Tls) -> tuple[StopRun, ScriptedServer]:
+            async with ScriptedServer(tls=ours, extensions=("AUTH PLAIN",)) as server:
+                with pytest.raises(StopRun) as stopped:
+                    await self.send(server, tls, tls_context=theirs)
+                return stopped.value, server
+
+        stopped, server = run(story(Tls.REQUIRE))
+        assert what in stopped.message
+        assert "certificate" in stopped.hint
+        assert server.verbs(1) == ["EHLO", "STARTTLS"]
 
     def test_on_the_loopback_starttls_is_used_where_offered_without_proof(
         self, certificate: Contexts
