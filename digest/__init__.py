@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from digest.config import Settings
     from digest.config import load as load_settings
     from digest.database import Database
+    from digest.deciding import Workshop, workshop
     from digest.errors import DigestError
     from digest.facts import Batch
     from digest.ledger import Scope
     from digest.look import explain, preview, status
-    from digest.run import Report, Workshop, plan_week, workshop
+    from digest.planning import plan_week
+    from digest.run import Report
     from digest.sections import Section
     from digest.subscriptions import enrol
     from digest.window import Period
@@ -63,15 +65,15 @@ _HOMES = {
     "Section": "sections",
     "Settings": "config",
     "Snapshot": "compose",
-    "Workshop": "run",
+    "Workshop": "deciding",
     "enrol": "subscriptions",
     "explain": "look",
     "load_settings": "config",
-    "plan_week": "run",
+    "plan_week": "planning",
     "preview": "look",
     "send": "workers",
     "status": "look",
-    "workshop": "run",
+    "workshop": "deciding",
 }
 _NAMES_THERE = {"load_settings": "load"}
 

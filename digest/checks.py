@@ -13,8 +13,8 @@ from digest.bounces import opened
 from digest.bounces import parse_url as parse_bounces_url
 from digest.config import Settings
 from digest.database import Database
+from digest.deciding import workshop
 from digest.errors import DigestError
-from digest.run import workshop
 from digest.smtp import Connection, Server, Timeouts, parse_url
 
 _T = TypeVar("_T")

@@ -22,14 +22,16 @@ import typer
 from sqlalchemy import func, select
 
 from digest import bounces as returned
-from digest import checks, config, console, ledger, look, run, subscriptions, workers
+from digest import checks, config, console, ledger, look, planning, subscriptions, workers
 from digest.address import key_of
 from digest.config import Settings
 from digest.database import Database
+from digest.deciding import Workshop, workshop
 from digest.errors import DigestError, UsageError
 from digest.faults import Point, reach
 from digest.ledger import Scope
 from digest.models import State, User, table
+from digest.run import Report
 from digest.window import Period
 
 app = typer.Typer(
@@ -149,7 +151,7 @@ def send(
     settings, began, users = config.load(), monotonic(), tuple(user or ())
     period = str(Period.parse(week)) if week else None
     with _database(settings) as database:
-        shop = run.workshop(database, settings)
+        shop = workshop(database, settings)
         if dry_run:
             report = look.rehearse(shop, _now(), period, users, limit)
             console.print_report(report, monotonic() - began, "", dry=True)
@@ -192,7 +194,7 @@ def preview(
     """Show one user's mail exactly as a send would make it; nothing is stored or sent."""
     settings = config.load()
     with _database(settings) as database:
-        made = look.preview(run.workshop(database, settings), user, week, _now())
+        made = look.preview(workshop(database, settings), user, week, _now())
     content = {
         "html": made.mail.rendered.html.encode(),
         "text": made.mail.rendered.text.encode(),
@@ -220,7 +222,7 @@ def daemon(
 
     settings = config.load()
     with _database(settings) as database, ExitStack() as open_until_the_end:
-        shop = run.workshop(database, settings)
+        shop = workshop(database, settings)
         checks.require_sending(settings)
         serving = None
         if web:
@@ -309,7 +311,7 @@ def settle(
     scope = Scope((str(Period.parse(week)),) if week else (), users)
     with _database(settings) as database:
         with database.writing() as session:
-            run.require_known(session, users)
+            planning.require_known(session, users)
             lease = timedelta(seconds=settings.lease_seconds)
             ledger.recover(session, settings.locks, now, lease, "hold")  # nothing goes meanwhile
             settled = ledger.resolve(session, decision, scope, now) if decision else []
@@ -353,7 +355,7 @@ def explain(user: UserId, week: Week = None, *, as_json: AsJson = False) -> int:
     """Show every gate between a user and their mail, and the one that decided."""
     settings = config.load()
     with _database(settings) as database:
-        found = look.explain(run.workshop(database, settings), user, week, _now())
+        found = look.explain(workshop(database, settings), user, week, _now())
     if as_json:
         console.print_json(found)
     else:
@@ -373,7 +375,7 @@ def schedule(
         _enrol(database, settings)
         with database.reading() as session:
             if user is not None:
-                run.require_known(session, [user])
+                planning.require_known(session, [user])
             rows = look.upcoming(session, user, now)
     if as_json:
         console.print_json(rows)
@@ -426,7 +428,7 @@ def _enrol(database: Database, settings: Settings) -> None:
 
 
 def _prepare(
-    shop: run.Workshop,
+    shop: Workshop,
     period: str | None,
     users: tuple[str, ...],
     limit: int | None,
@@ -440,10 +442,10 @@ def _prepare(
         subscriptions.enrol(session, settings, now)
         lease = timedelta(seconds=settings.lease_seconds)
         recovered = ledger.recover(session, settings.locks, now, lease, settings.on_unknown)
-        wanted = tuple(sorted(set(run.weeks(session, now, period).values())))
+        wanted = tuple(sorted(set(planning.weeks(session, now, period).values())))
         if retry_failed:
             ledger.reopen(session, State.FAILED, now, Scope(wanted, users))
-        run.plan_week(session, now, period=period, users=users, limit=limit)
+        planning.plan_week(session, now, period=period, users=users, limit=limit)
         scope = Scope((period,) if period else (), users, wanted)
         waiting = ledger.waiting(session, now, scope)
     reach(Point.PLANNED)
@@ -493,7 +495,7 @@ def _command() -> str:
     return "digest" if known else called
 
 
-def _log_report(report: run.Report) -> None:
+def _log_report(report: Report) -> None:
     for line in console.describe(report.states):
         console.err.print(line)
     if report.stopped is not None:

@@ -15,11 +15,13 @@ from digest import bounces, ledger, subscriptions, window
 from digest.audience import Gate
 from digest.compose import Snapshot
 from digest.database import Database
+from digest.deciding import Decision, Workshop, decide
 from digest.errors import UsageError
 from digest.ledger import Scope
 from digest.mail import Mail
 from digest.models import Delivery, State, Subscription, table
-from digest.run import Decision, Report, Workshop, decide, is_over, not_over, require_known, weeks
+from digest.planning import is_over, not_over, require_known, weeks
+from digest.run import Report
 from digest.window import Period
 
 _deliveries, _subscriptions = table(Delivery), table(Subscription)

@@ -1,6 +1,6 @@
-"""The order of things, and nothing else: due, plan, claim, compose, send, record.
+"""The order of things, and nothing else: claim, compose, send, record.
 
-Whoever only looks is in :mod:`digest.look`.
+What is opened is decided in :mod:`digest.planning`; whoever only looks is in :mod:`digest.look`.
 
 ``now`` and the clock come from the doors (command line, scheduler); nothing here reads one.
 """
@@ -8,7 +8,6 @@ Whoever only looks is in :mod:`digest.look`.
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
@@ -16,16 +15,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
-from sqlalchemy import select
-from sqlmodel import Session
-
-from digest import audience, ledger, snapshots, subscriptions, window
-from digest.audience import Author, Gate
-from digest.compose import Broken, Composed, Snapshot, compose
+from digest import ledger, snapshots
+from digest.audience import Author
+from digest.compose import Snapshot
 from digest.config import Settings
 from digest.database import Database
+from digest.deciding import Decided, Workshop, decide
 from digest.errors import (
     DatabaseError,
     DigestError,
@@ -33,26 +29,17 @@ from digest.errors import (
     SendError,
     StopRun,
     TemplateError,
-    UsageError,
 )
-from digest.facts import Batch
 from digest.faults import Point, reach
 from digest.ledger import Claim, Outcome, Scope
-from digest.mail import Mailer
-from digest.models import State, Subscription, User, table
+from digest.models import State
 from digest.recorder import Clock, Recorder
-from digest.sections import Section, sections
-from digest.smtp import Breaker, Domains, Mailbox, Pace, Sender, Server, parse_url
+from digest.smtp import Breaker, Mailbox, Pace, Sender, Server, parse_url
 from digest.smtp import Outcome as Reply
 from digest.smtp.replies import Meaning
-from digest.window import Period
 
-log = logging.getLogger(__name__)
-_users, _subscriptions = table(User), table(Subscription)
 _SICK = frozenset({Meaning.FULL, Meaning.UNCLEAR})
 """What says something about a mailbox, but not at once that it is dead."""
-CATCH_UP_SKIP = timedelta(hours=1)
-"""With ``catch_up = "skip"`` a digest this late is skipped; less is the scheduler's own delay."""
 
 
 @dataclass(slots=True)
@@ -86,167 +73,6 @@ class Report:
         """Whether somebody did not get a mail who should have."""
         troubled = {State.FAILED, State.DEFERRED, State.UNKNOWN}
         return self.stopped is not None or any(state in troubled for state, _ in self.states)
-
-
-@dataclass(frozen=True, slots=True)
-class Workshop:
-    """What every batch of a run needs and none changes."""
-
-    database: Database
-    settings: Settings
-    sections: Sequence[Section]
-    mailer: Mailer
-    domains: Domains
-    site: dict[Any, Any] = field(default_factory=dict)
-
-
-def workshop(database: Database, settings: Settings) -> Workshop:
-    """Load sections, templates and keys once."""
-    found = sections()
-    return Workshop(database, settings, found, Mailer(settings, found), domains(settings))
-
-
-def domains(settings: Settings) -> Domains:
-    """What is known of recipient domains: nothing yet. It is kept from run to run."""
-    return Domains(
-        per_minute=settings.rate_per_domain,
-        base=settings.retry_base_seconds,
-        cap=settings.retry_cap_seconds,
-        jitter=random.random,
-    )
-
-
-# --- due and plan --------------------------------------------------------------------------------
-
-
-def plan_week(
-    session: Session,
-    now: datetime,
-    *,
-    period: str | None = None,
-    users: Sequence[str] = (),
-    limit: int | None = None,
-) -> int:
-    """Open the deliveries of ``period``, or of each user's last full week; returns how many."""
-    require_known(session, users)
-    planned = 0
-    for timezone, name in weeks(session, now, period).items():
-        left = None if limit is None else limit - planned
-        planned += ledger.plan_zone(session, name, timezone, now, users=users, limit=left)
-        reach(Point.PLANNING)
-    return planned
-
-
-def plan_due(session: Session, settings: Settings, now: datetime, most: int = 1000) -> int:
-    """Open the deliveries whose hour has come and move their subscriptions on; returns how many.
-
-    After a time without any run only the latest week is made up for, if it is not too late.
-    """
-    late = settings.max_lateness if settings.catch_up == "send" else CATCH_UP_SKIP
-    due = subscriptions.due(session, now, most)
-    rows = []
-    for one in due:
-        period = window.last_full_week(one.slot, window.zone(one.timezone))
-        row = {"user_id": one.user_id, "period": str(period), "timezone": one.timezone}
-        if now - one.slot > late:
-            row |= {"state": State.SKIPPED, "reason": "late"}
-        rows.append(row)
-    ledger.plan(session, rows, now)
-    reach(Point.ADVANCING)
-    subscriptions.advance(session, [one.user_id for one in due], now)
-    return len(due)
-
-
-def weeks(session: Session, now: datetime, period: str | None = None) -> dict[str, str]:
-    """The period to send in each zone: ``period`` where it is over, or the last full week.
-
-    A week that is over nowhere is a :class:`UsageError`: half a week would be a wrong number.
-    """
-    names = sorted(session.scalars(select(_subscriptions.c.timezone).distinct()))
-    if period is None:
-        return {n: str(window.last_full_week(now, window.zone(n))) for n in names}
-    over = {n: period for n in names if is_over(period, n, now)}
-    if names and not over:
-        raise not_over(period)
-    return over
-
-
-def is_over(period: str, timezone: str, now: datetime) -> bool:
-    """Whether the week has ended for people who live in ``timezone``."""
-    return window.week(Period.parse(period), window.zone(timezone)).end <= now
-
-
-def not_over(period: str) -> UsageError:
-    """The error for a week that has not ended."""
-    return UsageError(f"the week {period} is not over yet", hint="a digest is of a full week")
-
-
-def require_known(session: Session, users: Sequence[str]) -> None:
-    """Raise a :class:`UsageError` for the first of these ids that is no user."""
-    known = set(session.scalars(select(_users.c.id).where(_users.c.id.in_(users))))
-    for user in users:
-        if user not in known:
-            raise UsageError(
-                f"there is no user {user}", hint="digest status counts those there are"
-            )
-
-
-# --- compose and decide --------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """One user's week: the gates passed and not, and what the mail would say."""
-
-    author: Author
-    composed: Composed | None
-    gates: list[Gate]
-
-    @property
-    def stopped_by(self) -> Gate | None:
-        """The gate that decided against a mail."""
-        return next((gate for gate in self.gates if not gate.passed), None)
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """The decisions of a batch; ``batch`` and ``composed`` are what there is to keep of it."""
-
-    batch: Batch
-    composed: dict[str, Composed]
-    decisions: dict[str, Decision]
-
-
-def decide(
-    session: Session, shop: Workshop, period: str, timezone: str, users: Sequence[str]
-) -> Decided:
-    """Compose the week of everyone who may be mailed, and say who is, and why not. Reads only."""
-    known = audience.authors(session, users)
-    gates = {user: audience.gates(author) for user, author in known.items()}
-    welcome = [user for user, passed in gates.items() if all(gate.passed for gate in passed)]
-    batch = Batch(Period.parse(period), window.zone(timezone), tuple(welcome), shop.site)
-    loaded = snapshots.load(session, batch, shop.sections)
-    reach(Point.COMPOSING)
-    composed: dict[str, Composed] = {}
-    for user, one in compose(batch, known, loaded, shop.sections).items():
-        if isinstance(one, Broken):
-            log.error("section %s failed for user %s", one.section, user, exc_info=one.error)
-            gates[user].append(audience.broken(one.section, one.error))
-            continue
-        composed[user] = one
-        gates[user].append(
-            audience.activity(
-                quiet=one.snapshot.quiet,
-                unread=one.unread,
-                quiet_before=one.quiet_before,
-                policy=shop.settings.quiet_weeks,
-            )
-        )
-    decisions = {user: Decision(a, composed.get(user), gates[user]) for user, a in known.items()}
-    return Decided(batch, composed, decisions)
-
-
-# --- send ----------------------------------------------------------------------------------------
 
 
 @asynccontextmanager

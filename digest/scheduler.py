@@ -17,10 +17,12 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from digest import bounces, ledger, subscriptions, workers
+from digest.deciding import Workshop
 from digest.errors import DigestError
 from digest.ledger import Scope
+from digest.planning import plan_due
 from digest.recorder import Clock
-from digest.run import Report, Workshop, plan_due, work
+from digest.run import Report, work
 from digest.workers import Crew
 
 log = logging.getLogger(__name__)

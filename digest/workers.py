@@ -21,11 +21,12 @@ import uvloop
 
 from digest.config import Settings, arm_faults
 from digest.database import Database
+from digest.deciding import Workshop, domains, workshop
 from digest.errors import DigestError, SendError
 from digest.faults import Point, reach
 from digest.ledger import Scope
 from digest.recorder import Clock
-from digest.run import Report, Workshop, domains, work, workshop
+from digest.run import Report, work
 
 _T = TypeVar("_T")
 REPORT_EVERY = 50

@@ -21,13 +21,14 @@ import uvloop
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from digest import address, ledger, run, subscriptions
+from digest import address, deciding, ledger, planning, run, subscriptions
 from digest.config import Settings
 from digest.database import Database
+from digest.deciding import Workshop
 from digest.ledger import Claim, Scope
 from digest.mail import Mailer
 from digest.models import Delivery, Post, Run, State, Subscription, Suppression, User, View, table
-from digest.run import Report, Workshop
+from digest.run import Report
 from digest.sections import sections
 from tests import databases
 from tests.databases import POSTGRES
@@ -69,7 +70,7 @@ class Office:
         patience = self.settings.database_patience_seconds
         self.database = Database(self.settings.database_url, patience=patience)
         self.shop = Workshop(
-            self.database, self.settings, sections(), mailer(), run.domains(self.settings)
+            self.database, self.settings, sections(), mailer(), deciding.domains(self.settings)
         )
         self.server = ScriptedServer()
 
@@ -112,7 +113,7 @@ class Office:
     def plan(self, period: str = WEEK, now: datetime = NOW) -> int:
         """Open everybody's delivery."""
         with self.database.writing() as session:
-            return run.plan_week(session, now, period=period)
+            return planning.plan_week(session, now, period=period)
 
     def claim(self, owner: str, now: datetime = NOW, size: int = 100) -> list[Claim]:
         with self.database.writing() as session:
@@ -125,7 +126,9 @@ class Office:
     def resettle(self, **settings: Any) -> None:
         """Change settings after all."""
         self.settings = self.settings.model_copy(update=settings)
-        self.shop = replace(self.shop, settings=self.settings, domains=run.domains(self.settings))
+        self.shop = replace(
+            self.shop, settings=self.settings, domains=deciding.domains(self.settings)
+        )
 
     def sql(self, statement: str, *values: Any, **named: Any) -> list[Any]:
         """Do something as another program would, which knows none of our rules."""

@@ -316,6 +316,7 @@ def reasons_written() -> set[str]:
             "ledger/claims",
             "ledger/doubts",
             "run",
+            "planning",
             "recorder",
             "audience",
             "bounces/records",

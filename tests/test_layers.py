@@ -18,7 +18,7 @@ LAYERS = {
         "audience facts history judgements sections compose snapshots"
         " colour folders inline wording templating render message mail smtp"
     ),
-    "use": "bounces recorder run workers look checks",
+    "use": "bounces planning deciding recorder run workers look checks",
     "doors": "console scheduler web cli",
 }
 """Every module imports only modules that stand before it, in this order."""

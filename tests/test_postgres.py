@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, func, insert, literal, select, text
 
-from digest import look, run
+from digest import look, planning
 from digest.database import Database
 from digest.errors import ConfigError, DatabaseError
 from digest.ledger import claim
@@ -300,7 +300,7 @@ def test_claims_and_due_times_are_found_by_their_indexes(office: Office) -> None
     begin_run(office, "me")
     plans = explained(office, lambda: office.claim("me"))
     with office.database.writing() as session:
-        plans += explained(office, lambda: run.plan_due(session, office.settings, NOW))
+        plans += explained(office, lambda: planning.plan_due(session, office.settings, NOW))
     assert "ix_deliveries_open" in plans
     assert "ix_subscriptions_next_due_at" in plans
     assert "Seq Scan on deliveries" not in plans

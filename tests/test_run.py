@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digest import run, snapshots, subscriptions
+from digest import planning, snapshots, subscriptions
+from digest.deciding import workshop
 from digest.errors import StopRun, UsageError
 from digest.ledger import Recovered, Scope
 from digest.models import Run, State, Suppression
@@ -215,7 +216,7 @@ def test_a_template_that_fails_for_one_person_fails_only_their_mail(office: Offi
         "Hello\n{% if name == 'Ben' %}{{ sections.none.at_all }}{% endif %}"
     )
     office.resettle(templates=own.parent)
-    office.shop = run.workshop(office.database, office.settings)
+    office.shop = workshop(office.database, office.settings)
     report, server = office.send()
     assert report.states == {("sent", ""): 2, ("failed", "template"): 1}
     assert "subject.txt, line 2" in office.rows()["ben"].reply
@@ -374,11 +375,11 @@ def test_without_a_week_each_zone_has_its_own_last_full_one(tmp_path: Path) -> N
         office.enrol("ann", timezone="Pacific/Auckland", now=sunday_night)
         office.enrol("ben", timezone="America/New_York", now=sunday_night)
         with office.database.writing() as session:
-            assert run.weeks(session, sunday_night) == {
+            assert planning.weeks(session, sunday_night) == {
                 "America/New_York": "2026-W45",
                 "Pacific/Auckland": WEEK,
             }
-            assert run.plan_week(session, sunday_night) == 2
+            assert planning.plan_week(session, sunday_night) == 2
         assert {user: row.period for user, row in office.rows().items()} == {
             "ann": WEEK,
             "ben": "2026-W45",
@@ -392,10 +393,10 @@ def test_a_week_is_planned_only_where_it_is_over(tmp_path: Path) -> None:
         office.enrol("ann", timezone="Pacific/Auckland", now=sunday_night)
         office.enrol("ben", timezone="America/New_York", now=sunday_night)
         with office.database.writing() as session:
-            assert run.plan_week(session, sunday_night, period=WEEK) == 1
+            assert planning.plan_week(session, sunday_night, period=WEEK) == 1
         assert set(office.rows()) == {"ann"}
         with office.database.writing() as session, pytest.raises(UsageError, match="not over"):
-            run.plan_week(session, sunday_night, period="2026-W47")
+            planning.plan_week(session, sunday_night, period="2026-W47")
 
 
 def test_planning_names_the_user_whom_nobody_knows(office: Office) -> None:
@@ -403,7 +404,7 @@ def test_planning_names_the_user_whom_nobody_knows(office: Office) -> None:
         pytest.raises(UsageError, match="no user zoe"),
         office.database.writing() as session,
     ):
-        run.plan_week(session, NOW, users=["ann", "zoe"])
+        planning.plan_week(session, NOW, users=["ann", "zoe"])
 
 
 def test_an_empty_database_is_sent_in_no_time(tmp_path: Path) -> None:

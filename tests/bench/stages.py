@@ -16,11 +16,12 @@ from digest import ledger, snapshots
 from digest.compose import Snapshot
 from digest.config import Settings
 from digest.database import Database
+from digest.deciding import Decision, Workshop, decide, workshop
 from digest.ledger import Claim, Outcome, Scope
 from digest.mail import Mail
 from digest.models import State, Subscription, table
+from digest.planning import plan_week
 from digest.recorder import Recorder
-from digest.run import Decision, Workshop, decide, plan_week, workshop
 from digest.smtp import Sender, Server, Tls
 from digest.window import last_full_week, zone
 from digest.workers import until_stopped

@@ -1,0 +1,105 @@
+"""What a run works with, and which users of a batch get a mail. Nothing is changed here."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlmodel import Session
+
+from digest import audience, snapshots, window
+from digest.audience import Author, Gate
+from digest.compose import Broken, Composed, compose
+from digest.config import Settings
+from digest.database import Database
+from digest.facts import Batch
+from digest.faults import Point, reach
+from digest.mail import Mailer
+from digest.sections import Section, sections
+from digest.smtp import Domains
+from digest.window import Period
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What every batch of a run needs and none changes."""
+
+    database: Database
+    settings: Settings
+    sections: Sequence[Section]
+    mailer: Mailer
+    domains: Domains
+    site: dict[Any, Any] = field(default_factory=dict)
+
+
+def workshop(database: Database, settings: Settings) -> Workshop:
+    """Load sections, templates and keys once."""
+    found = sections()
+    return Workshop(database, settings, found, Mailer(settings, found), domains(settings))
+
+
+def domains(settings: Settings) -> Domains:
+    """What is known of recipient domains: nothing yet. It is kept from run to run."""
+    return Domains(
+        per_minute=settings.rate_per_domain,
+        base=settings.retry_base_seconds,
+        cap=settings.retry_cap_seconds,
+        jitter=random.random,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One user's week: the gates passed and not, and what the mail would say."""
+
+    author: Author
+    composed: Composed | None
+    gates: list[Gate]
+
+    @property
+    def stopped_by(self) -> Gate | None:
+        """The gate that decided against a mail."""
+        return next((gate for gate in self.gates if not gate.passed), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The decisions of a batch; ``batch`` and ``composed`` are what there is to keep of it."""
+
+    batch: Batch
+    composed: dict[str, Composed]
+    decisions: dict[str, Decision]
+
+
+def decide(
+    session: Session, shop: Workshop, period: str, timezone: str, users: Sequence[str]
+) -> Decided:
+    """Compose the week of everyone who may be mailed, and say who is, and why not. Reads only."""
+    known = audience.authors(session, users)
+    gates = {user: audience.gates(author) for user, author in known.items()}
+    welcome = [user for user, passed in gates.items() if all(gate.passed for gate in passed)]
+    batch = Batch(Period.parse(period), window.zone(timezone), tuple(welcome), shop.site)
+    loaded = snapshots.load(session, batch, shop.sections)
+    reach(Point.COMPOSING)
+    composed: dict[str, Composed] = {}
+    for user, one in compose(batch, known, loaded, shop.sections).items():
+        if isinstance(one, Broken):
+            log.error("section %s failed for user %s", one.section, user, exc_info=one.error)
+            gates[user].append(audience.broken(one.section, one.error))
+            continue
+        composed[user] = one
+        gates[user].append(
+            audience.activity(
+                quiet=one.snapshot.quiet,
+                unread=one.unread,
+                quiet_before=one.quiet_before,
+                policy=shop.settings.quiet_weeks,
+            )
+        )
+    decisions = {user: Decision(a, composed.get(user), gates[user]) for user, a in known.items()}
+    return Decided(batch, composed, decisions)
