@@ -155,6 +155,22 @@ class TestPauses:
         assert "takes no mail" in stopped.message
         assert "still unsent" in stopped.hint
 
+    def test_a_doubt_stays_a_doubt_though_it_ends_the_run(self) -> None:
+        """The mail may have arrived: that the run ends with it says nothing else."""
+
+        async def story() -> list[str]:
+            async with (
+                ScriptedServer({".": Drop()}) as server,
+                Sender(server.server(), connections=1, pace=pace(0)) as sender,
+            ):
+                few = PEOPLE[:5]
+                states = [(await sender.send(FROM, who, BODY, yes)).state for who in few]
+                with pytest.raises(StopRun, match="takes no mail"):
+                    await sender.send(FROM, PEOPLE[5], BODY, yes)
+            return [str(state) for state in states]
+
+        assert tell(story()) == ["unknown"] * 5
+
     def test_a_login_refused_for_now_is_tried_at_most_once_a_minute(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -111,10 +111,12 @@ class Sender:
                 return STOPPED
             hold = self._watch.hold()
             if hold == 0:
+                asks = self._watch.is_asking
                 try:
                     return await self._try(message)
                 finally:
-                    self._watch.leave()
+                    if asks:
+                        self._watch.leave()
         finally:
             self._pool.leave()
         await self._wait(hold, self._watch.news)

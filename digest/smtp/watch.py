@@ -35,7 +35,8 @@ class Pace:
 class Watch:
     """Keeps breaker and domains up to date, says so in the log, and ends it all where it must.
 
-    ``ended`` is what ended it. ``news`` is set, and replaced, whenever those who wait for the
+    ``ended`` is what ended it: it is raised by whoever comes next, so that the message which met it
+    still gets its own outcome. ``news`` is set, and replaced, whenever those who wait for the
     message that asks should look again.
     """
 
@@ -53,6 +54,11 @@ class Watch:
         """Whether there was a connection, and no trouble of the server since."""
         return self.was_reached and self._breaker.is_closed
 
+    @property
+    def is_asking(self) -> bool:
+        """Whether a message that goes now is the one that asks a server in trouble."""
+        return not self._breaker.is_closed
+
     def hold(self) -> float | None:
         """As :meth:`Breaker.hold`."""
         return self._breaker.hold(_now())
@@ -62,7 +68,7 @@ class Watch:
         return self._domains.hold(domain, _now())
 
     def leave(self) -> None:
-        """A message is back, whatever it met."""
+        """The message that asked is back, whatever it met."""
         if self._breaker.leave():
             self._tell()
 
@@ -93,11 +99,12 @@ class Watch:
     def unreachable(self, error: TryLater, at_least: float) -> None:
         """No connection can be had, and there is none: a pause, or the end where there never was.
 
-        ``at_least`` is how many seconds the pause must last. Raises StopRun.
+        ``at_least`` is how many seconds the pause must last.
         """
         if not self.was_reached and (not error.code or error.code >= 500):
-            raise self.end(_stop(error.message, error)) from error
-        self._pause(error, at_least)
+            self.end(_stop(error.message, error))
+        else:
+            self._pause(error, at_least)
 
     def end(self, error: StopRun) -> StopRun:
         """Nothing more is sent; gives back ``error``."""
@@ -129,7 +136,8 @@ class Watch:
         since = _now() - (self._breaker.since or 0)
         what = f"{self._server} takes no mail, for {since:.0f} s now: {_in_short(error)}"
         if self._breaker.is_hopeless:
-            raise self.end(_stop(what, error)) from error
+            self.end(_stop(what, error))
+            return
         log.warning("%s; sending pauses, next try in %.0f s", what, seconds)
         self._tell()
 
