@@ -6,6 +6,7 @@ Alembic is loaded only where there is something to do: it would be a tenth of ev
 from __future__ import annotations
 
 import logging
+import sys
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,7 +60,7 @@ def alembic(connection: Connection | None = None) -> Config:
     """What Alembic needs to know: where the migrations are, and the connection to run them on."""
     from alembic.config import Config  # noqa: PLC0415 - see above
 
-    config = Config()
+    config = Config(stdout=sys.stdout)  # its default is what that was when it was imported
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection
     return config
