@@ -232,23 +232,6 @@ def test_a_worker_that_is_killed_does_not_stop_the_other(office: Office) -> None
         assert len(server.accepted) <= len(EVERYBODY) + CONNECTIONS
 
 
-def test_workers_drain_and_end_when_their_parent_is_killed(office: Office) -> None:
-    """Nobody would ever stop them again."""
-    running: list[subprocess.Popen[str]] = []
-
-    def kill() -> None:
-        running[0].kill()
-
-    with serving({"DATA": once(kill, at=9)}) as server:
-        running.append(send(office, server, "--workers", "2"))
-        # They hold its standard output open: it is closed when the last of them has gone.
-        assert ended(running[0]).code == -signal.SIGKILL
-        assert {run.finished_at is None for run in office.all(Run)} == {False}
-        assert set(counted(office.states())) == {"sent", "pending"}
-        finish(office, server)
-        assert_each_mail_once(server)
-
-
 def test_workers_that_load_everything_anew_share_the_mails_too(office: Office) -> None:
     """The daemon's: it has a loop and threads, and cannot be copied."""
     office.plan(WEEK, now())
