@@ -9,9 +9,10 @@ from typing import Any
 
 from digest import history
 from digest.audience import Author
-from digest.facts import AuthorWeek, Batch
+from digest.facts import Batch
 from digest.history import History
 from digest.sections import Section
+from digest.weeks import AuthorWeek
 
 QUIET_WITHOUT = frozenset({"headline", "usual", "top_posts", "new_posts"})
 """What a quiet week does not show: there is nothing in it, and nothing to hold against anybody."""

@@ -1,17 +1,15 @@
-"""The facts of a batch's week: one query per fact, whatever the number of users.
+"""Facts about a batch of users: what every query of theirs shares.
 
-What a post's week is made from is decided here: its events where there are any, else its counters;
-the two are never added. An author's own views and reactions never count. Unknown is None, not zero.
+One query per fact, whatever the number of users.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, TypeVar, cast
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Select, Table, case, func, literal, select
@@ -19,14 +17,12 @@ from sqlmodel import Session
 
 from digest import window
 from digest.database import among, fetch
-from digest.models import NOBODY, Counter, Post, Reaction, ReactionType, User, View, table
+from digest.models import NOBODY, Counter, Post, Reaction, User, View, table
 from digest.window import Period, Window
 
 users, posts = table(User), table(Post)
 views, reactions, counters = table(View), table(Reaction), table(Counter)
 
-Metric = Literal["reach", "views", "reactions"]
-TOP = 5
 TEXT_SHOWN = 400
 WORDS = (
     posts.c.published_at,
@@ -35,7 +31,6 @@ WORDS = (
     posts.c.url,
 )
 """What is shown of a post itself: asked for only when it is known which posts are shown."""
-NAMED = 3
 _T = TypeVar("_T")
 
 
@@ -67,68 +62,6 @@ class Batch:
         if load not in self._known:
             self._known[load] = load(session, self)
         return cast(_T, self._known[load])
-
-
-@dataclass(slots=True)
-class PostWeek:
-    """One post's figures within the window.
-
-    ``people`` are the first who reacted in public, repliers only if anybody ``replied``;
-    ``reactors`` is how many there are of that kind.
-    """
-
-    id: str
-    views: int | None = None
-    anonymous: int = 0
-    reach: int | None = None
-    reactions: int = 0
-    replies: int = 0
-    people: list[str] = field(default_factory=list)
-    replied: bool = False
-    reactors: int = 0
-    published_at: datetime | None = None
-    title: str = ""
-    text: str = ""
-    url: str = ""
-
-
-@dataclass(slots=True)
-class AuthorWeek:
-    """One author's week: totals over all posts, and the best posts with their words.
-
-    ``read``: counters were read, ``acts_read`` those of reactions. ``first_read``: one for the
-    first time, which is a total and not a week's figure.
-    """
-
-    views: int | None = None
-    anonymous: int = 0
-    reach: int | None = None
-    new_people: int | None = None
-    days: list[int] | None = None
-    reactions: int = 0
-    reactors: int | None = None
-    active: int = 0
-    read: bool = False
-    acts_read: bool = False
-    first_read: bool = False
-    top: list[PostWeek] = field(default_factory=list)
-
-    @property
-    def metric(self) -> Metric:
-        """What the headline counts: people where viewers are mostly known, else displays."""
-        if not self.views:
-            return "reactions"
-        return "reach" if self.reach and self.anonymous * 2 <= self.views else "views"
-
-    @property
-    def known(self) -> bool:
-        """Something is known to have happened in this week."""
-        return bool(self.views or self.reactions)
-
-    @property
-    def quiet(self) -> bool:
-        """Nothing happened, as far as the data tells; a first reading of counters tells nothing."""
-        return not self.known and not self.first_read
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,25 +106,6 @@ def counted(session: Session, batch: Batch) -> list[str]:
     return [user for user, since in begun.items() if since.counters is not None]
 
 
-def author_weeks(session: Session, batch: Batch) -> dict[str, AuthorWeek]:
-    """Every author of the batch who had any activity in the window."""
-    found: dict[str, dict[str, PostWeek]] = defaultdict(dict)
-    _add_views(session, batch, found)
-    _add_reactions(session, batch, found)
-    gained, readings = _add_counters(session, batch, found)
-    weeks = {author: _sum(mine.values()) for author, mine in found.items()}
-    for author, kind in readings:
-        setattr(weeks.setdefault(author, AuthorWeek()), kind, True)
-    _add_days(session, batch, weeks, gained)
-    _add_audience(session, batch, weeks)
-    top = {post.id: post for week in weeks.values() for post in week.top}
-    _add_words(session, top)
-    for week in weeks.values():
-        week.top = leading(week.top, by_views=bool(week.views))
-    _add_people(session, batch, {post.id: post for w in weeks.values() for post in w.top})
-    return weeks
-
-
 def slot(at: ColumnElement[datetime], bounds: Sequence[datetime]) -> ColumnElement[int]:
     """Which of the half-open spans between ``bounds`` an instant falls in, counted from 0.
 
@@ -226,239 +140,3 @@ def within(
 def anonymous_views() -> ColumnElement[int]:
     """How many of the views have no named viewer."""
     return func.sum(case((views.c.viewer_id == NOBODY, views.c.count), else_=0))
-
-
-_KEY = (posts.c.author_id, posts.c.id)
-_NOT_OWN_VIEW = views.c.viewer_id != posts.c.author_id
-_NOT_OWN_REACTION = reactions.c.actor_id != posts.c.author_id
-
-
-def _post(mine: dict[str, PostWeek], id_: str) -> PostWeek:
-    if id_ not in mine:
-        mine[id_] = PostWeek(id_)
-    return mine[id_]
-
-
-def _add_views(session: Session, batch: Batch, found: dict[str, dict[str, PostWeek]]) -> None:
-    """Logged displays: their number, and how many named people they went to."""
-    named = case((views.c.viewer_id != NOBODY, views.c.viewer_id))
-    columns = (func.sum(views.c.count), anonymous_views(), func.count(named.distinct()))
-    for author, id_, total, nobody, reach in fetch(
-        session,
-        within(views, batch.users, batch.window, posts.c.id, *columns)
-        .where(_NOT_OWN_VIEW)
-        .group_by(*_KEY),
-    ):
-        found[author][id_] = PostWeek(id_, total, nobody, reach or None)
-
-
-def _add_reactions(session: Session, batch: Batch, found: dict[str, dict[str, PostWeek]]) -> None:
-    """Public acts, and how many of them are replies."""
-    reply = case((reactions.c.type == ReactionType.REPLY, reactions.c.count), else_=0)
-    columns = (func.sum(reactions.c.count), func.sum(reply))
-    for author, id_, acts, replies in fetch(
-        session,
-        within(reactions, batch.users, batch.window, posts.c.id, *columns)
-        .where(_NOT_OWN_REACTION)
-        .group_by(*_KEY),
-    ):
-        post = _post(found[author], id_)
-        post.reactions, post.replies = acts, replies
-
-
-_Days = dict[str, dict[str, dict[int, int]]]
-
-
-def _add_counters(
-    session: Session, batch: Batch, found: dict[str, dict[str, PostWeek]]
-) -> tuple[_Days, set[tuple[str, str]]]:
-    """Gains of counters, for posts without events of that kind in this week.
-
-    Returns the gained views by author, post and day, and which kinds of readings authors had.
-    """
-    logged = {(id_, "views") for mine in found.values() for id_, post in mine.items() if post.views}
-    logged |= {(id_, "acts") for mine in found.values() for id_, p in mine.items() if p.reactions}
-    gained: _Days = defaultdict(lambda: defaultdict(dict))
-    readings: set[tuple[str, str]] = set()
-    users_ = counted(session, batch)
-    if not users_:
-        return gained, readings
-    day = slot(counters.c.at, batch.days).label("day")
-    gains = (counters.c.likes_gain, counters.c.reposts_gain, counters.c.replies_gain)
-    columns = [func.sum(gain) for gain in (counters.c.views_gain, *gains)]
-    for author, id_, n, seen, likes, reposts, replies in fetch(
-        session,
-        within(counters, users_, batch.window, posts.c.id, day, *columns).group_by(*_KEY, day),
-    ):
-        readings.add((author, "read"))
-        if not (likes is reposts is replies is None):
-            readings.add((author, "acts_read"))
-        elif seen is None:
-            readings.add((author, "first_read"))
-        if seen is not None and (id_, "views") not in logged:
-            post = _post(found[author], id_)
-            post.views = post.anonymous = (post.views or 0) + seen
-            gained[author][id_][n] = seen
-        if (likes or reposts or replies) and (id_, "acts") not in logged:
-            post = _post(found[author], id_)
-            post.reactions += (likes or 0) + (reposts or 0) + (replies or 0)
-            post.replies += replies or 0
-    return gained, readings
-
-
-def _sum(mine: Collection[PostWeek]) -> AuthorWeek:
-    """An author's totals, and the posts that may lead."""
-    seen = [post for post in mine if post.views is not None]
-    week = AuthorWeek(reactions=sum(post.reactions for post in mine))
-    if seen:
-        week.views = sum(post.views or 0 for post in seen)
-        week.anonymous = sum(post.anonymous for post in seen)
-    week.active = sum(1 for post in mine if post.views or post.reactions)
-    week.top = _ahead(mine, by_views=bool(week.views))
-    return week
-
-
-def _add_days(session: Session, batch: Batch, weeks: dict[str, AuthorWeek], gained: _Days) -> None:
-    """The shape of the week: views by day or, where there are none, reactions by day.
-
-    A counter can say what a day gained only if it was read on every day.
-    """
-    for facts, not_own in ((views, _NOT_OWN_VIEW), (reactions, _NOT_OWN_REACTION)):
-        day = slot(facts.c.at, batch.days).label("day")
-        users_ = [u for u, week in weeks.items() if bool(week.views) == (facts is views)]
-        for author, n, count in fetch(
-            session,
-            within(facts, users_, batch.window, day, func.sum(facts.c.count))
-            .where(not_own)
-            .group_by(posts.c.author_id, day),
-        ):
-            week = weeks[author]
-            week.days = week.days or [0] * 7
-            week.days[n] = count
-    for author, by_post in gained.items():
-        week = weeks[author]
-        active = [by_day for by_day in by_post.values() if any(by_day.values())]
-        if any(len(by_day) < 7 for by_day in active):
-            week.days = None
-        elif active:
-            logged = week.days or [0] * 7
-            week.days = [logged[n] + sum(by_day[n] for by_day in active) for n in range(7)]
-
-
-def _rank(post: PostWeek, *, by_views: bool) -> tuple[int, int, int]:
-    first = post.views if by_views else post.reactions
-    return (-(first or 0), -(post.reach or 0), -post.reactions)
-
-
-def _ahead(mine: Iterable[PostWeek], *, by_views: bool) -> list[PostWeek]:
-    """The posts that may be among the first five: ties go on, their age is not known yet."""
-    ranked = sorted(
-        (_rank(post, by_views=by_views), post.id, post)
-        for post in mine
-        if (post.views if by_views else post.reactions)
-    )
-    if len(ranked) <= TOP:
-        return [post for *_, post in ranked]
-    last = ranked[TOP - 1][0]
-    return [post for rank, _, post in ranked if rank <= last]
-
-
-def leading(mine: Iterable[PostWeek], *, by_views: bool) -> list[PostWeek]:
-    """The posts of the main list: by views (ties: reach, reactions, newer, id), at most five.
-
-    Where nothing is known of views, by reactions. A post with none is not listed.
-    """
-
-    def order(post: PostWeek) -> tuple[Any, ...]:
-        age = -post.published_at.timestamp() if post.published_at else 0.0
-        return (*_rank(post, by_views=by_views), age, post.id)
-
-    return sorted(_ahead(mine, by_views=by_views), key=order)[:TOP]
-
-
-def _add_audience(session: Session, batch: Batch, weeks: dict[str, AuthorWeek]) -> None:
-    """Distinct people per author: who saw, who saw for the first time in 28 days, who reacted."""
-    start = batch.window.start
-    four_weeks = Window(start - timedelta(days=28), batch.window.end)
-    seen = (
-        within(
-            views,
-            batch.users,
-            four_weeks,
-            func.min(views.c.at).label("first"),
-            func.max(views.c.at).label("last"),
-        )
-        .where(_NOT_OWN_VIEW, views.c.viewer_id != NOBODY)
-        .group_by(posts.c.author_id, views.c.viewer_id)
-        .subquery()
-    )
-    for author, reach, new, before in fetch(
-        session,
-        select(
-            seen.c.author_id,
-            func.sum(case((seen.c.last >= start, 1), else_=0)),
-            func.sum(case((seen.c.first >= start, 1), else_=0)),
-            func.sum(case((seen.c.first < start, 1), else_=0)),
-        ).group_by(seen.c.author_id),
-    ):
-        if author in weeks and reach:
-            weeks[author].reach = reach
-            weeks[author].new_people = new if before else None
-    actors = func.count(reactions.c.actor_id.distinct())
-    nobody = func.sum(case((reactions.c.actor_id == NOBODY, 1), else_=0))
-    for author, reactors, unnamed in fetch(
-        session,
-        within(reactions, batch.users, batch.window, actors, nobody)
-        .where(_NOT_OWN_REACTION)
-        .group_by(posts.c.author_id),
-    ):
-        weeks[author].reactors = None if unnamed else reactors
-
-
-def _add_words(session: Session, top: dict[str, PostWeek]) -> None:
-    """Titles, texts and addresses, of the posts that are shown only."""
-    for id_, *words in fetch(
-        session, select(posts.c.id, *WORDS).where(among(posts.c.id, list(top)))
-    ):
-        post = top[id_]
-        post.published_at, post.title, post.text, post.url = words
-
-
-def _add_people(session: Session, batch: Batch, top: dict[str, PostWeek]) -> None:
-    """Who reacted in public: repliers first, then in order of time. Viewers are never named."""
-    replied = func.max(case((reactions.c.type == ReactionType.REPLY, 1), else_=0))
-    first = func.min(reactions.c.at)
-    acts = (
-        select(
-            reactions.c.post_id,
-            users.c.name,
-            replied.label("replied"),
-            func.row_number()
-            .over(
-                partition_by=reactions.c.post_id,
-                order_by=(replied.desc(), first, reactions.c.actor_id),
-            )
-            .label("place"),
-            func.count().over(partition_by=reactions.c.post_id).label("reactors"),
-            func.sum(replied).over(partition_by=reactions.c.post_id).label("repliers"),
-        )
-        .join_from(reactions, posts, posts.c.id == reactions.c.post_id)
-        .join(users, users.c.id == reactions.c.actor_id)
-        .where(
-            among(reactions.c.post_id, top),
-            reactions.c.at >= batch.window.start,
-            reactions.c.at < batch.window.end,
-            _NOT_OWN_REACTION,
-        )
-        .group_by(reactions.c.post_id, reactions.c.actor_id, users.c.name)
-        .subquery()
-    )
-    for row in fetch(
-        session, select(acts).where(acts.c.place <= NAMED).order_by(acts.c.post_id, acts.c.place)
-    ):
-        post = top[row.post_id]
-        if not post.people:
-            post.replied = bool(row.replied)
-            post.reactors = row.repliers if post.replied else row.reactors
-        if bool(row.replied) == post.replied:
-            post.people.append(row.name)

@@ -19,7 +19,6 @@ from digest import window
 from digest.database import among, fetch, insert_missing, written
 from digest.facts import (
     Batch,
-    Metric,
     Since,
     beginnings,
     counted,
@@ -31,6 +30,7 @@ from digest.facts import (
     within,
 )
 from digest.models import NOBODY, Snapshot, table
+from digest.weeks import Metric
 from digest.window import Window
 
 WEEKS = 26

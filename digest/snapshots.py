@@ -11,13 +11,14 @@ from sqlmodel import Session
 from digest import history, judgements
 from digest.compose import Composed, Loaded, Snapshot
 from digest.database import among, execute_many, fetch, insert
-from digest.facts import Batch, author_weeks
+from digest.facts import Batch
 from digest.faults import Point, reach
 from digest.history import histories
 from digest.judgements import careers
 from digest.models import Snapshot as Stored
 from digest.models import table
 from digest.sections import Section
+from digest.weeks import author_weeks
 
 _snapshots = table(Stored)
 

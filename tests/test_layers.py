@@ -15,7 +15,7 @@ LAYERS = {
     "leaves": "errors window faults config stats links address text",
     "data": "models migrations database ingest subscriptions ledger demo",
     "the mail": (
-        "audience facts history judgements sections compose snapshots"
+        "audience facts weeks history judgements sections compose snapshots"
         " colour folders inline wording templating render message mail smtp"
     ),
     "use": "bounces planning deciding recorder run workers look checks",

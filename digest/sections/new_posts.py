@@ -13,12 +13,13 @@ from typing import Any
 
 from sqlmodel import Session
 
-from digest.facts import AuthorWeek, Batch, author_weeks
+from digest.facts import Batch
 from digest.judgements import HOURS, Career, Judged, Priors, careers, priors, site_priors
 from digest.sections import Section
 from digest.sections.top_posts import EXCERPT
 from digest.stats import wilson
 from digest.text import clean
+from digest.weeks import AuthorWeek, author_weeks
 
 SHOWN = 3
 OWN_PRIOR_FROM = 8

@@ -9,9 +9,10 @@ from sqlalchemy import func, select
 from sqlmodel import Session
 
 from digest.database import among, fetch
-from digest.facts import AuthorWeek, Batch, PostWeek, author_weeks, posts
+from digest.facts import Batch, posts
 from digest.sections import Section
 from digest.sections.top_posts import ARCHIVE
+from digest.weeks import AuthorWeek, PostWeek, author_weeks
 
 
 def load(session: Session, batch: Batch) -> dict[str, tuple[AuthorWeek, str]]:

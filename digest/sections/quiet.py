@@ -8,9 +8,10 @@ from sqlalchemy import func, select
 from sqlmodel import Session
 
 from digest.database import among, fetch
-from digest.facts import AuthorWeek, Batch, author_weeks, posts
+from digest.facts import Batch, posts
 from digest.judgements import Judged, careers
 from digest.sections import Section
+from digest.weeks import AuthorWeek, author_weeks
 
 
 def load(session: Session, batch: Batch) -> dict[str, tuple[int, dict[str, Any] | None]]:

@@ -12,10 +12,11 @@ from sqlalchemy import func, select
 from sqlmodel import Session
 
 from digest.database import among, fetch
-from digest.facts import TOP, WORDS, Batch, author_weeks, counters, posts, within
+from digest.facts import WORDS, Batch, counters, posts, within
 from digest.sections import Section
 from digest.sections.top_posts import EXCERPT
 from digest.text import clean
+from digest.weeks import TOP, author_weeks
 
 
 def load(session: Session, batch: Batch) -> dict[str, list[dict[str, Any]]]:

@@ -15,10 +15,11 @@ from zoneinfo import ZoneInfo
 from sqlmodel import Session
 
 from digest import window
-from digest.facts import AuthorWeek, Batch, Metric, author_weeks
+from digest.facts import Batch
 from digest.history import History, histories
 from digest.sections import Section
 from digest.stats import usual_range
+from digest.weeks import AuthorWeek, Metric, author_weeks
 from digest.window import Period
 
 MEDIAN_FROM, VERDICT_FROM = 4, 8
