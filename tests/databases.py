@@ -48,6 +48,7 @@ _SETTINGS = {
     "lc_messages": "C",
     "wal_level": "minimal",
     "max_wal_senders": "0",
+    "timezone": "Asia/Kathmandu",  # nothing may depend on where the server stands
 }
 _numbers = count()
 _used: list[str] = []
@@ -210,7 +211,8 @@ def other_program(url: str) -> Iterator[Any]:
     engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:", 1))
     try:
         with engine.begin() as connection:
-            if POSTGRES:  # as on SQLite, nobody looks whether a row points somewhere
+            if POSTGRES:  # as on SQLite: instants without a zone, and no look where rows point
+                connection.exec_driver_sql("SET LOCAL TIME ZONE 'UTC'")
                 connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
             yield connection
     finally:
