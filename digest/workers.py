@@ -6,11 +6,12 @@ They share nothing but the ledger, which gives every claim to one of them only.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import os
 import signal
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
@@ -31,6 +32,8 @@ from digest.run import Report, work
 _T = TypeVar("_T")
 REPORT_EVERY = 50
 """Deliveries between two messages of a worker about its progress."""
+
+_PR_SET_PDEATHSIG = 1
 
 WORTH_A_FORK = 250
 """Open deliveries for each worker that is a copy of this process: below, starting it costs more."""
@@ -58,8 +61,7 @@ def until_stopped(
     """Run ``main`` with an event that the first of ``signals`` sets, and say if one came.
 
     Whatever comes after it calls ``again``; without that, a second signal ends the process as it
-    would have without us. In a worker the end of the parent counts as a signal: nobody could stop
-    it any more.
+    would have without us.
     """
 
     async def guarded() -> tuple[_T, bool]:
@@ -80,33 +82,12 @@ def until_stopped(
         for number in signals:
             loop.add_signal_handler(number, on_signal)
         try:
-            with _hearing_of_the_parent(on_signal):
-                return await main(stop), came.is_set()
+            return await main(stop), came.is_set()
         finally:
             let_go()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(guarded())
-
-
-@contextmanager
-def _hearing_of_the_parent(died: Callable[[], None]) -> Iterator[None]:
-    """In a worker, call ``died`` once if the parent dies meanwhile."""
-    parent, loop = parent_process(), asyncio.get_running_loop()
-    if parent is None:
-        yield
-        return
-
-    def once() -> None:
-        loop.remove_reader(sentinel)
-        died()
-
-    sentinel = parent.sentinel
-    loop.add_reader(sentinel, once)
-    try:
-        yield
-    finally:
-        loop.remove_reader(sentinel)
 
 
 def fitting(most: int, waiting: int, worth: int) -> int:
@@ -254,6 +235,7 @@ def _worker(job: _Job, shop: Workshop | None) -> None:
     SIGTERM twice, once by way of the parent.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _hear_of_the_parents_death()
     arm_faults()
     database = Database(job.settings.database_url, patience=job.settings.database_patience_seconds)
     latest = Report()
@@ -285,6 +267,17 @@ def _worker(job: _Job, shop: Workshop | None) -> None:
     _say(job.pipe, latest)
     job.pipe.close()
     database.close()
+
+
+def _hear_of_the_parents_death() -> None:
+    """Ask the kernel for SIGTERM when the parent dies (prctl(2)): nobody else could stop us then.
+
+    multiprocessing's own means, a pipe, is no use: a worker forked later holds it open.
+    """
+    parent = parent_process()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if parent is not None and os.getppid() != parent.pid:  # it died before we asked
+        signal.raise_signal(signal.SIGTERM)
 
 
 def _own(shop: Workshop, database: Database, settings: Settings) -> Workshop:
