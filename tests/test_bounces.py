@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import sqlite3
 import sys
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -23,6 +21,7 @@ from digest.models import Suppression
 from digest.sections import sections
 from tests.community import MONDAY, village
 from tests.conftest import Front
+from tests.databases import sqlite_only
 from tests.office import NOW, WEEK, Office, open_office, serving
 from tests.returned_mail import complaint, dsn
 from tests.scripted_smtp import Received
@@ -65,13 +64,11 @@ def fed(told: Front, content: bytes, name: str = "mail.eml") -> Any:
 
 
 def suppressed(told: Front) -> dict[str, str]:
-    with closing(sqlite3.connect(told.folder / "var" / "digest.db")) as database:
-        return dict(database.execute("SELECT email_key, reason FROM suppressions").fetchall())
+    return dict(sql(told, "SELECT email_key, reason FROM suppressions"))
 
 
 def sql(told: Front, statement: str) -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(told.folder / "var" / "digest.db")) as database, database:
-        return database.execute(statement).fetchall()
+    return told.sql(statement)
 
 
 # --- by whatever way it comes --------------------------------------------------------------------
@@ -346,6 +343,7 @@ def test_trouble_on_the_way_does_not_count_while_sending(desk: Desk) -> None:
     assert desk.reasons() == []
 
 
+@sqlite_only
 def test_a_bounce_is_found_through_the_index(desk: Desk) -> None:
     desk.sent(WEEK)
     with desk.office.database.reading() as session:
