@@ -189,7 +189,7 @@ def _address(text: str) -> str:
 
 def _said(text: str) -> str:
     """What a person wrote, on one line and without characters that steer the display."""
-    if _UNSAFE.search(text):
+    if not text.isprintable() and _UNSAFE.search(text):  # whatever is unsafe is not printable
         text = _UNSAFE.sub(lambda found: " " if found[0].isspace() else "", text)
     return text.strip()
 

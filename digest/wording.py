@@ -119,18 +119,13 @@ def wording(locale: str) -> Wording:
 def wrapped(text: str, indent: str = "", width: int = 72) -> str:
     """A paragraph in lines of at most ``width``; only a word longer than that is cut."""
     room = width - len(indent)
+    rest = " ".join(_WORD.findall(text))
     lines: list[str] = []
-    line = ""
-    for word in _WORD.findall(text):
-        if line and len(line) + 1 + len(word) <= room:
-            line += " " + word
-            continue
-        if line:
-            lines.append(line)
-        pieces = [word[place : place + room] for place in range(0, len(word), room)]
-        lines += pieces[:-1]
-        line = pieces[-1]
-    return "\n".join(indent + one for one in [*lines, line] if one)
+    while len(rest) > room:
+        space = rest.rfind(" ", 0, room + 1)
+        lines.append(rest[:space] if space > 0 else rest[:room])
+        rest = rest[space + 1 :] if space > 0 else rest[room:]
+    return "\n".join([indent + line for line in [*lines, rest] if line])
 
 
 def isolated(text: str) -> str:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from email.header import decode_header, make_header
 from email.message import EmailMessage
 from email.parser import BytesParser
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,11 @@ def as_sent(text: str) -> str:
     return text if text.endswith("\n") else text + "\n"
 
 
+def shown(page: str) -> str:
+    """What a browser makes of HTML: references are characters, any white space is one space."""
+    return " ".join(unescape(page.encode("ascii", "xmlcharrefreplace").decode()).split())
+
+
 def test_a_message_holds_each_header_of_the_list_once_and_both_bodies() -> None:
     message = read(build(LETTERHEAD, ENVELOPE, "480 people read you", "Hello,\nyou.", "<p>Hi</p>"))
     assert set(message.keys()) == FIELDS
@@ -113,6 +119,37 @@ def test_both_unsubscribe_addresses_stand_whole_in_the_bytes() -> None:
     message = build(LETTERHEAD, long, "s", "t", "h")
     assert f"List-Unsubscribe: <{long.unsubscribe_url}>,\r\n".encode() in message
     assert max(map(len, message.split(b"\r\n"))) <= 998
+
+
+HTML = b"\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: "
+
+
+def html_part(html: str) -> bytes:
+    """The octets of the second part of a message, from its encoding on."""
+    return build(LETTERHEAD, ENVELOPE, "s", "t", html).split(HTML)[1]
+
+
+def test_html_goes_as_it_is_in_lines_that_end_at_spaces() -> None:
+    row = '<td class="post" style="color:#1c2321">“Salt & tide” · 1,284 views</td>'
+    part = html_part(row * 200)
+    assert part.startswith(b"7bit\r\n\r\n<td class=")
+    assert b"&#8220;Salt & tide&#8221; &#183; 1,284 views" in part
+    assert max(map(len, part.split(b"\r\n"))) <= 998
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<a href='https://orchard.example/" + "x" * 1000 + "'>a link without a space</a>",
+        "<p>" + "潮の満ち引き" * 30 + "</p>",  # longer than a line once it is ASCII
+        "<pre>two  spaces\nand lines</pre>",
+        "<p>a control that a reference would turn into another: \x85</p>",
+    ],
+)
+def test_html_that_would_change_is_encoded(html: str) -> None:
+    part = html_part(html)
+    assert part.startswith(b"quoted-printable\r\n\r\n")
+    assert body(read(build(LETTERHEAD, ENVELOPE, "s", "t", html)), "html") == html + "\n"
 
 
 def test_the_same_arguments_give_the_same_bytes() -> None:
@@ -274,7 +311,7 @@ def sound(subject: str, name: str, text: str, html: str) -> None:
     assert unfolded(raw, "List-Unsubscribe") == f"<{UNSUBSCRIBE}>, <{ENVELOPE.unsubscribe_mailto}>"
     assert unfolded(raw, "List-Id").endswith("<weekly.digest.orchard.example>")
     assert body(message, "plain") == as_sent(text)
-    assert body(message, "html") == as_sent(html)
+    assert shown(body(message, "html")) == shown(as_sent(html))
 
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=300)
