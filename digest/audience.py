@@ -44,34 +44,36 @@ class Gate:
     reason: str = ""
 
 
+_other = _users.alias()
+_SAME = (
+    select(_other.c.id)
+    .join(_posts, _posts.c.author_id == _other.c.id)  # who never posted gets no mail instead
+    .where(_other.c.email_key == _users.c.email_key, _other.c.id < _users.c.id)
+)
+_WRITES = select(_posts.c.id).where(_posts.c.author_id == _users.c.id)
+_AUTHORS = (
+    select(
+        _users.c.id,
+        _users.c.name,
+        _users.c.email,
+        _users.c.email_key,
+        _users.c.locale,
+        _subscriptions.c.unsubscribed_at,
+        func.coalesce(_subscriptions.c.weekday, 0).label("weekday"),
+        _suppressions.c.reason.label("suppressed"),
+        _suppressions.c.since.label("suppressed_at"),
+        _SAME.exists().label("double"),
+        _WRITES.exists().label("writes"),
+    )
+    .outerjoin(_subscriptions, _subscriptions.c.user_id == _users.c.id)
+    .outerjoin(_suppressions, _suppressions.c.email_key == _users.c.email_key)
+    .where(among(_users.c.id, "users"))
+)
+
+
 def authors(session: Session, ids: Sequence[str]) -> dict[str, Author]:
     """What the gates need to know of these users; unknown ids are left out."""
-    other = _users.alias()
-    same = (
-        select(other.c.id)
-        .join(_posts, _posts.c.author_id == other.c.id)  # who never posted gets no mail instead
-        .where(other.c.email_key == _users.c.email_key, other.c.id < _users.c.id)
-    )
-    writes = select(_posts.c.id).where(_posts.c.author_id == _users.c.id)
-    rows = fetch(
-        session,
-        select(
-            _users.c.id,
-            _users.c.name,
-            _users.c.email,
-            _users.c.email_key,
-            _users.c.locale,
-            _subscriptions.c.unsubscribed_at,
-            func.coalesce(_subscriptions.c.weekday, 0).label("weekday"),
-            _suppressions.c.reason.label("suppressed"),
-            _suppressions.c.since.label("suppressed_at"),
-            same.exists().label("double"),
-            writes.exists().label("writes"),
-        )
-        .outerjoin(_subscriptions, _subscriptions.c.user_id == _users.c.id)
-        .outerjoin(_suppressions, _suppressions.c.email_key == _users.c.email_key)
-        .where(among(_users.c.id, ids)),
-    )
+    rows = fetch(session, _AUTHORS, users=ids)
     return {
         row.id: Author(
             row.id,

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any, TypeVar, cast
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, Table, case, func, literal, select
+from sqlalchemy import ColumnElement, Select, Table, bindparam, case, func, literal, select
 from sqlmodel import Session
 
 from digest import window
@@ -24,13 +24,14 @@ users, posts = table(User), table(Post)
 views, reactions, counters = table(View), table(Reaction), table(Counter)
 
 TEXT_SHOWN = 400
-WORDS = (
+WORDS = select(
+    posts.c.id,
     posts.c.published_at,
     posts.c.title,
     func.substr(posts.c.text, 1, TEXT_SHOWN).label("text"),
     posts.c.url,
-)
-"""What is shown of a post itself: asked for only when it is known which posts are shown."""
+).where(among(posts.c.id, "posts"))
+"""What is shown of the given ``posts``: asked for only when it is known which are shown."""
 _T = TypeVar("_T")
 
 
@@ -79,25 +80,22 @@ class Since:
         return min(known, default=None)
 
 
+def _first(of: Table) -> ColumnElement[datetime]:
+    earliest = select(func.min(of.c.at)).where(of.c.post_id == posts.c.id).scalar_subquery()
+    return func.min(earliest)
+
+
+_BEGINNINGS = (
+    select(posts.c.author_id, _first(views), _first(reactions), _first(counters))
+    .where(among(posts.c.author_id, "users"))
+    .group_by(posts.c.author_id)
+)
+
+
 def beginnings(session: Session, batch: Batch) -> dict[str, Since]:
     """When facts about each author begin: one index look-up per post and kind."""
-
-    def first(column: Any, *conditions: Any) -> Any:
-        owner = column.table.c.post_id == posts.c.id
-        return select(func.min(column)).where(owner, *conditions).scalar_subquery()
-
-    rows = fetch(
-        session,
-        select(
-            posts.c.author_id,
-            func.min(first(views.c.at)).label("views"),
-            func.min(first(counters.c.at)).label("counted"),
-            func.min(first(reactions.c.at)).label("reactions"),
-        )
-        .where(among(posts.c.author_id, batch.users))
-        .group_by(posts.c.author_id),
-    )
-    return {row.author_id: Since(row.views, row.reactions, row.counted) for row in rows}
+    rows = fetch(session, _BEGINNINGS, users=batch.users)
+    return {author: Since(*firsts) for author, *firsts in rows}
 
 
 def counted(session: Session, batch: Batch) -> list[str]:
@@ -106,35 +104,48 @@ def counted(session: Session, batch: Batch) -> list[str]:
     return [user for user, since in begun.items() if since.counters is not None]
 
 
-def slot(at: ColumnElement[datetime], bounds: Sequence[datetime]) -> ColumnElement[int]:
-    """Which of the half-open spans between ``bounds`` an instant falls in, counted from 0.
+def slot(at: ColumnElement[datetime], spans: int) -> ColumnElement[int]:
+    """Which of so many half-open spans between the given :func:`bounds` an instant falls in.
 
-    By halving, so that a row is compared with few of the bounds.
+    Counted from 0, and by halving, so that a row is compared with few of the bounds.
     """
-    return _halved(at, bounds, 0, len(bounds) - 2)
+    return _halved(at, 0, spans - 1)
 
 
-def _halved(
-    at: ColumnElement[datetime], bounds: Sequence[datetime], first: int, last: int
-) -> ColumnElement[int]:
+def _halved(at: ColumnElement[datetime], first: int, last: int) -> ColumnElement[int]:
     if first == last:
         return literal(first)
     middle = (first + last) // 2
     return case(
-        (at < bounds[middle + 1], _halved(at, bounds, first, middle)),
-        else_=_halved(at, bounds, middle + 1, last),
+        (at < bindparam(f"bound{middle + 1}"), _halved(at, first, middle)),
+        else_=_halved(at, middle + 1, last),
     )
 
 
-def within(
-    facts: Table, users: Sequence[str], span: Window, *columns: ColumnElement[Any]
-) -> Select[Any]:
-    """Rows of ``facts`` on these authors' posts within ``span``, each with its author."""
+def bounds(instants: Sequence[datetime]) -> dict[str, datetime]:
+    """The parameters of a statement with a :func:`slot`: its spans lie between ``instants``."""
+    return {f"bound{number}": instant for number, instant in enumerate(instants)}
+
+
+def within(facts: Table, *columns: ColumnElement[Any]) -> Select[Any]:
+    """Rows of ``facts`` on posts by the given ``users``, from ``start`` to ``end``, with authors.
+
+    Those three are parameters; :func:`span` makes two of them.
+    """
     return (
         select(posts.c.author_id, *columns)
         .join_from(posts, facts, facts.c.post_id == posts.c.id)
-        .where(among(posts.c.author_id, users), facts.c.at >= span.start, facts.c.at < span.end)
+        .where(
+            among(posts.c.author_id, "users"),
+            facts.c.at >= bindparam("start"),
+            facts.c.at < bindparam("end"),
+        )
     )
+
+
+def span(of: Window) -> dict[str, datetime]:
+    """The parameters ``start`` and ``end``."""
+    return {"start": of.start, "end": of.end}
 
 
 def anonymous_views() -> ColumnElement[int]:

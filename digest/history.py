@@ -7,12 +7,12 @@ comparisons from its first mail, and the numbers of old mails never change.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Table, case, func, literal, select
+from sqlalchemy import ColumnElement, Select, Table, bindparam, case, func, literal, select
 from sqlmodel import Session
 
 from digest import window
@@ -21,11 +21,13 @@ from digest.facts import (
     Batch,
     Since,
     beginnings,
+    bounds,
     counted,
     counters,
     posts,
     reactions,
     slot,
+    span,
     views,
     within,
 )
@@ -119,17 +121,23 @@ def _needed(since: Since | None, spans: Mapping[str, Window]) -> list[str]:
     return [] if first is None else [name for name, span in spans.items() if span.end > first]
 
 
+_STORED = select(
+    _snapshots.c.user_id,
+    _snapshots.c.period,
+    _snapshots.c.views,
+    _snapshots.c.reach,
+    _snapshots.c.reactions,
+).where(
+    among(_snapshots.c.user_id, "users"),
+    _snapshots.c.period >= bindparam("first"),
+    _snapshots.c.period <= bindparam("last"),
+)
+
+
 def _stored(session: Session, batch: Batch, names: Sequence[str]) -> dict[str, dict[str, Week]]:
     found: dict[str, dict[str, Week]] = defaultdict(dict)
-    columns = (_snapshots.c.period, _snapshots.c.views, _snapshots.c.reach, _snapshots.c.reactions)
-    for user, period, *figures in fetch(
-        session,
-        select(_snapshots.c.user_id, *columns).where(
-            among(_snapshots.c.user_id, batch.users),
-            _snapshots.c.period >= names[0],
-            _snapshots.c.period <= names[-1],
-        ),
-    ):
+    asked = {"users": batch.users, "first": names[0], "last": names[-1]}
+    for user, period, *figures in fetch(session, _STORED, **asked):
         found[user][period] = Week(period, *figures)
     return found
 
@@ -149,11 +157,44 @@ def _from_facts(
 
 
 _Totals = dict[tuple[str, int], int]
-_KINDS = (counters.c.likes_gain, counters.c.reposts_gain, counters.c.replies_gain)
+_LIKES_AND_MORE = (counters.c.likes_gain, counters.c.reposts_gain, counters.c.replies_gain)
 # Null only where all are: what is not known of one kind takes nothing from the others.
 _ACTS = case(
-    (func.coalesce(*_KINDS).is_not(None), sum((func.coalesce(c, 0) for c in _KINDS), literal(0)))
+    (
+        func.coalesce(*_LIKES_AND_MORE).is_not(None),
+        sum((func.coalesce(gain, 0) for gain in _LIKES_AND_MORE), literal(0)),
+    )
 )
+
+
+class _Kind:
+    """What is asked about one kind of facts: its events, its counters, and where events are."""
+
+    def __init__(
+        self, facts: Table, by_others: ColumnElement[bool], gain: ColumnElement[int], *columns: Any
+    ) -> None:
+        week = slot(facts.c.at, WEEKS).label("week")
+        self.events = (
+            within(facts, week, func.sum(facts.c.count), *columns)
+            .where(by_others)
+            .group_by(posts.c.author_id, week)
+        )
+        self.logged = within(facts, facts.c.post_id, week).where(by_others).distinct()
+        week = slot(counters.c.at, WEEKS).label("week")
+        self.gains = (
+            within(counters, counters.c.post_id, week, func.sum(gain))
+            .where(gain.is_not(None))
+            .group_by(posts.c.author_id, counters.c.post_id, week)
+        )
+
+
+_VIEWS = _Kind(
+    views,
+    views.c.viewer_id != posts.c.author_id,
+    counters.c.views_gain,
+    func.count(case((views.c.viewer_id != NOBODY, views.c.viewer_id)).distinct()),
+)
+_REACTIONS = _Kind(reactions, reactions.c.actor_id != posts.c.author_id, _ACTS)
 
 
 class _Past:
@@ -167,73 +208,38 @@ class _Past:
         self, session: Session, users: Sequence[str], starts: Sequence[datetime], batch: Batch
     ) -> None:
         self._session, self._users = session, users
-        self._bounds = [*starts, batch.window.start]
-        self._span = Window(starts[0], batch.window.start)
+        whole = Window(starts[0], batch.window.start)
+        self._weeks = span(whole) | bounds([*starts, whole.end])
         self._counted = counted(session, batch)
 
     def views(self) -> tuple[_Totals, _Totals]:
         """Views and reach."""
-        named = case((views.c.viewer_id != NOBODY, views.c.viewer_id))
-        columns = (func.sum(views.c.count), func.count(named.distinct()))
         total: _Totals = {}
         reach: _Totals = {}
-        for author, week, count, people in self._rows(views, *columns):
+        for author, week, count, people in self._fetch(_VIEWS.events, self._users):
             total[author, week] = count
             if people:
                 reach[author, week] = people
-        for key, gain in self._gains(views, counters.c.views_gain).items():
-            total[key] = total.get(key, 0) + gain
+        self._add_gains(_VIEWS, total)
         return total, reach
 
     def reactions(self) -> _Totals:
         """Reactions."""
-        rows = self._rows(reactions, func.sum(reactions.c.count))
+        rows = self._fetch(_REACTIONS.events, self._users)
         total: _Totals = {(author, week): count for author, week, count in rows}
-        for key, gain in self._gains(reactions, _ACTS).items():
-            total[key] = total.get(key, 0) + gain
+        self._add_gains(_REACTIONS, total)
         return total
 
-    def _rows(self, facts: Table, *columns: Any) -> Iterable[Any]:
-        week = slot(facts.c.at, self._bounds).label("week")
-        return fetch(
-            self._session,
-            within(facts, self._users, self._span, week, *columns)
-            .where(_BY_OTHERS[facts])
-            .group_by(posts.c.author_id, week),
-        )
-
-    def _gains(self, facts: Table, gain: Any) -> _Totals:
-        """Counter gains of the post-weeks of which there are no events among ``facts``."""
-        if not self._counted:
-            return {}
-        week = slot(counters.c.at, self._bounds).label("week")
-        gains = fetch(
-            self._session,
-            within(counters, self._counted, self._span, counters.c.post_id, week, func.sum(gain))
-            .where(gain.is_not(None))
-            .group_by(posts.c.author_id, counters.c.post_id, week),
-        )
+    def _add_gains(self, kind: _Kind, total: _Totals) -> None:
+        """Add what counters gained in the post-weeks of which there are no events."""
+        gains = self._fetch(kind.gains, self._counted) if self._counted else []
         if not gains:
-            return {}
-        logged = self._logged(facts, sorted({author for author, *_ in gains}))
-        total: _Totals = defaultdict(int)
+            return
+        authors = sorted({author for author, *_ in gains})
+        logged = {(post, number) for _, post, number in self._fetch(kind.logged, authors)}
         for author, post, number, gained in gains:
             if (post, number) not in logged:
-                total[author, number] += gained
-        return total
+                total[author, number] = total.get((author, number), 0) + gained
 
-    def _logged(self, facts: Table, users: Sequence[str]) -> set[tuple[str, int]]:
-        week = slot(facts.c.at, self._bounds).label("week")
-        rows = fetch(
-            self._session,
-            within(facts, users, self._span, facts.c.post_id, week)
-            .where(_BY_OTHERS[facts])
-            .distinct(),
-        )
-        return {(post, number) for _, post, number in rows}
-
-
-_BY_OTHERS = {
-    views: views.c.viewer_id != posts.c.author_id,
-    reactions: reactions.c.actor_id != posts.c.author_id,
-}
+    def _fetch(self, statement: Select[Any], users: Sequence[str]) -> list[Any]:
+        return fetch(self._session, statement, users=users, **self._weeks)

@@ -14,7 +14,7 @@ from operator import attrgetter
 from statistics import median
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Select, Table, and_, case, func, select, union
+from sqlalchemy import ColumnElement, Select, Table, and_, bindparam, case, func, select, union
 from sqlmodel import Session
 
 from digest.database import among, fetch, insert_missing, later
@@ -106,12 +106,49 @@ class Career:
         return counts[0], [count for count in counts[1:] if count is not None][:most]
 
 
+_NEWEST = (
+    select(
+        posts.c.id,
+        func.row_number()
+        .over(partition_by=posts.c.author_id, order_by=(posts.c.published_at.desc(), posts.c.id))
+        .label("place"),
+    )
+    .where(among(posts.c.author_id, "users"), posts.c.published_at < bindparam("until"))
+    .subquery()
+)
+_CANDIDATES = (
+    select(
+        posts.c.author_id,
+        posts.c.id,
+        posts.c.published_at,
+        _judgements.c.post_id.is_not(None).label("known"),
+        *(_judgements.c[figure] for figure in _FIGURES),
+    )
+    .join(_NEWEST, _NEWEST.c.id == posts.c.id)
+    .outerjoin(_judgements, _judgements.c.post_id == posts.c.id)
+    .where((_NEWEST.c.place <= EARLIER) | (posts.c.published_at >= bindparam("earliest_new")))
+    .order_by(posts.c.author_id, _NEWEST.c.place)
+)
+"""The latest posts per author that had completed the age when the window closed."""
+_WAITING = (
+    select(posts.c.author_id, func.count())
+    .where(
+        among(posts.c.author_id, "users"),
+        posts.c.published_at >= bindparam("since"),
+        posts.c.published_at < bindparam("end"),
+    )
+    .group_by(posts.c.author_id)
+)
+
+
 def careers(session: Session, batch: Batch) -> dict[str, Career]:
     """The judged posts of every author of the batch who published any."""
     found: dict[str, Career] = defaultdict(Career)
     unjudged: dict[str, Judged] = {}
     earliest_new = batch.window.start - timedelta(hours=HOURS)
-    for author, id_, published_at, known, *figures in fetch(session, _candidates(batch)):
+    until = batch.window.end - timedelta(hours=HOURS)
+    asked = {"users": batch.users, "earliest_new": earliest_new, "until": until}
+    for author, id_, published_at, known, *figures in fetch(session, _CANDIDATES, **asked):
         new = published_at >= earliest_new
         if known:
             post = Judged(id_, published_at, new, *figures)
@@ -121,7 +158,8 @@ def careers(session: Session, batch: Batch) -> dict[str, Career]:
         found[author].judged.append(post)
     _judge(session, unjudged, counted(session, batch))
     _add_words(session, [post for career in found.values() for post in career.new])
-    for author, waiting in fetch(session, _waiting(batch)):
+    young = {"since": until, "end": batch.window.end}
+    for author, waiting in fetch(session, _WAITING, users=batch.users, **young):
         found[author].waiting = waiting
     return dict(found)
 
@@ -145,6 +183,14 @@ def priors(judged: Iterable[Judged]) -> Priors:
     )
 
 
+_LATEST = (
+    select(posts.c.id, posts.c.published_at)
+    .where(posts.c.published_at < bindparam("before"))
+    .order_by(posts.c.published_at.desc(), posts.c.id)
+    .limit(2_000)
+)
+
+
 def site_priors(session: Session, batch: Batch) -> Priors:
     """The priors of the whole site, for authors with too few posts of their own.
 
@@ -153,13 +199,8 @@ def site_priors(session: Session, batch: Batch) -> Priors:
     """
     if batch.period not in batch.site:
         monday = datetime.combine(batch.period.monday, time(), UTC)
-        latest = (
-            select(posts.c.id, posts.c.published_at)
-            .where(posts.c.published_at < monday - timedelta(hours=HOURS))
-            .order_by(posts.c.published_at.desc(), posts.c.id)
-            .limit(2_000)
-        )
-        sample = {id_: Judged(id_, at, new=False) for id_, at in fetch(session, latest)}
+        latest = fetch(session, _LATEST, before=monday - timedelta(hours=HOURS))
+        sample = {id_: Judged(id_, at, new=False) for id_, at in latest}
         _judge(session, sample, None)
         batch.site[batch.period] = priors(sample.values())
     return cast(Priors, batch.site[batch.period])
@@ -172,50 +213,8 @@ def keep(session: Session, found: Iterable[Career]) -> None:
     insert_missing(session, _judgements, ("post_id", *_FIGURES), rows)
 
 
-def _candidates(batch: Batch) -> Select[Any]:
-    """The latest posts per author that had completed the age when the window closed."""
-    latest = (
-        select(
-            posts.c.id,
-            func.row_number()
-            .over(
-                partition_by=posts.c.author_id,
-                order_by=(posts.c.published_at.desc(), posts.c.id),
-            )
-            .label("place"),
-        )
-        .where(
-            among(posts.c.author_id, batch.users),
-            posts.c.published_at < batch.window.end - timedelta(hours=HOURS),
-        )
-        .subquery()
-    )
-    new_ones = posts.c.published_at >= batch.window.start - timedelta(hours=HOURS)
-    figures = [_judgements.c[figure] for figure in _FIGURES]
-    known = _judgements.c.post_id.is_not(None).label("known")
-    return (
-        select(posts.c.author_id, posts.c.id, posts.c.published_at, known, *figures)
-        .join(latest, latest.c.id == posts.c.id)
-        .outerjoin(_judgements, _judgements.c.post_id == posts.c.id)
-        .where((latest.c.place <= EARLIER) | new_ones)
-        .order_by(posts.c.author_id, latest.c.place)
-    )
-
-
-def _waiting(batch: Batch) -> Select[Any]:
-    return (
-        select(posts.c.author_id, func.count())
-        .where(
-            among(posts.c.author_id, batch.users),
-            posts.c.published_at >= batch.window.end - timedelta(hours=HOURS),
-            posts.c.published_at < batch.window.end,
-        )
-        .group_by(posts.c.author_id)
-    )
-
-
-def _early(facts: Table, chosen: Sequence[str], *columns: ColumnElement[Any]) -> Select[Any]:
-    """Rows of ``facts`` within the first 48 hours of each chosen post."""
+def _early(facts: Table, *columns: ColumnElement[Any]) -> Select[Any]:
+    """Rows of ``facts`` within the first 48 hours of each of the given ``posts``."""
     return (
         select(posts.c.id, *columns)
         .join_from(
@@ -227,7 +226,7 @@ def _early(facts: Table, chosen: Sequence[str], *columns: ColumnElement[Any]) ->
                 facts.c.at < _ended,
             ),
         )
-        .where(among(posts.c.id, chosen))
+        .where(among(posts.c.id, "posts"))
     )
 
 
@@ -243,76 +242,100 @@ def _judge(session: Session, unjudged: dict[str, Judged], authors: Sequence[str]
         _count_people(session, chosen, unjudged)
 
 
+_NOT_OWN_VIEW = views.c.viewer_id != posts.c.author_id
+_NOT_OWN_REACTION = reactions.c.actor_id != posts.c.author_id
+_VIEWS = (
+    _early(
+        views,
+        func.sum(views.c.count),
+        anonymous_views(),
+        func.count(case((views.c.viewer_id != NOBODY, views.c.viewer_id)).distinct()),
+    )
+    .where(_NOT_OWN_VIEW)
+    .group_by(posts.c.id)
+)
+
+
 def _count_views(session: Session, chosen: list[str], unjudged: dict[str, Judged]) -> None:
-    not_own = views.c.viewer_id != posts.c.author_id
-    named = case((views.c.viewer_id != NOBODY, views.c.viewer_id))
-    columns = (func.sum(views.c.count), anonymous_views(), func.count(named.distinct()))
     logged = set()
-    for id_, total, nobody, reach in fetch(
-        session, _early(views, chosen, *columns).where(not_own).group_by(posts.c.id)
-    ):
+    for id_, total, nobody, reach in fetch(session, _VIEWS, posts=chosen):
         logged.add(id_)
         unjudged[id_].views = total
         unjudged[id_].reach = None if nobody else reach
-    for id_ in _silent(session, [id_ for id_ in chosen if id_ not in logged]):
+    for (id_,) in fetch(session, _SILENT, posts=[id_ for id_ in chosen if id_ not in logged]):
         unjudged[id_].views = unjudged[id_].reach = 0
 
 
-def _silent(session: Session, chosen: list[str]) -> list[str]:
-    """Posts without an early view whose author had been seen before: theirs is a true zero."""
-    other = posts.alias()
-    before = (
-        select(views.c.post_id)
-        .join(other, other.c.id == views.c.post_id)
-        .where(other.c.author_id == posts.c.author_id, views.c.at < posts.c.published_at)
+_other = posts.alias()
+_SEEN_BEFORE = (
+    select(views.c.post_id)
+    .join(_other, _other.c.id == views.c.post_id)
+    .where(_other.c.author_id == posts.c.author_id, views.c.at < posts.c.published_at)
+)
+_SILENT = select(posts.c.id).where(among(posts.c.id, "posts"), _SEEN_BEFORE.exists())
+"""Of posts without an early view, those whose author had been seen before: a true zero."""
+
+_actor = case((reactions.c.actor_id != NOBODY, reactions.c.actor_id))
+_replier = case((reactions.c.type == ReactionType.REPLY, _actor))
+_REACTIONS = (
+    _early(
+        reactions,
+        func.sum(reactions.c.count),
+        func.sum(case((reactions.c.actor_id == NOBODY, 1), else_=0)),
+        func.count(_actor.distinct()),
+        func.count(_replier.distinct()),
     )
-    return list(
-        session.scalars(select(posts.c.id).where(among(posts.c.id, chosen), before.exists()))
-    )
+    .where(_NOT_OWN_REACTION)
+    .group_by(posts.c.id)
+)
 
 
 def _count_reactions(session: Session, chosen: list[str], unjudged: dict[str, Judged]) -> None:
-    actor = case((reactions.c.actor_id != NOBODY, reactions.c.actor_id))
-    replier = case((reactions.c.type == ReactionType.REPLY, actor))
-    columns = (
-        func.sum(reactions.c.count),
-        func.sum(case((reactions.c.actor_id == NOBODY, 1), else_=0)),
-        func.count(actor.distinct()),
-        func.count(replier.distinct()),
-    )
     for post in (unjudged[id_] for id_ in chosen):
         post.engagers = 0
-    for id_, total, nobody, engagers, talkers in fetch(
-        session,
-        _early(reactions, chosen, *columns)
-        .where(reactions.c.actor_id != posts.c.author_id)
-        .group_by(posts.c.id),
-    ):
+    for id_, total, nobody, engagers, talkers in fetch(session, _REACTIONS, posts=chosen):
         post = unjudged[id_]
         post.reactions, post.talkers = total, talkers
         post.engagers = None if nobody else engagers
 
 
+_ACTS = sum(
+    (func.coalesce(gain, 0) for gain in (counters.c.reposts_gain, counters.c.replies_gain)),
+    start=func.coalesce(counters.c.likes_gain, 0),
+)
+# A counter knows the figure at this age only if it was read in the day before.
+_READ = func.max(counters.c.at) >= later(func.min(posts.c.published_at), HOURS - 24)
+_GAINS = _early(counters, case((_READ, func.sum(counters.c.views_gain))), func.sum(_ACTS)).group_by(
+    posts.c.id
+)
+_GAINS_OF_SOME = _GAINS.where(among(posts.c.author_id, "users"))
+
+
 def _add_counters(
     session: Session, chosen: list[str], authors: Sequence[str] | None, unjudged: dict[str, Judged]
 ) -> None:
-    """What counters gained, for posts without events of that kind.
-
-    A counter knows the figure at this age only if it was read in the day before.
-    """
-    kinds = [counters.c.likes_gain, counters.c.reposts_gain, counters.c.replies_gain]
-    acts = sum((func.coalesce(c, 0) for c in kinds[1:]), start=func.coalesce(kinds[0], 0))
-    read = func.max(counters.c.at) >= later(func.min(posts.c.published_at), HOURS - 24)
-    columns = (case((read, func.sum(counters.c.views_gain))), func.sum(acts))
-    gains = _early(counters, chosen, *columns).group_by(posts.c.id)
-    if authors is not None:
-        gains = gains.where(among(posts.c.author_id, authors))
-    for id_, seen, acted in fetch(session, gains):
+    """What counters gained, for posts without events of that kind."""
+    if authors is None:
+        gains = fetch(session, _GAINS, posts=chosen)
+    else:
+        gains = fetch(session, _GAINS_OF_SOME, posts=chosen, users=authors)
+    for id_, seen, acted in gains:
         post = unjudged[id_]
         if seen is not None and not post.views:
             post.views, post.reach = seen, None
         if acted and not post.reactions:
             post.reactions, post.engagers = acted, None
+
+
+_people = union(
+    _early(views, views.c.viewer_id.label("person")).where(
+        views.c.viewer_id != NOBODY, _NOT_OWN_VIEW
+    ),
+    _early(reactions, reactions.c.actor_id.label("person")).where(
+        reactions.c.actor_id != NOBODY, _NOT_OWN_REACTION
+    ),
+).subquery()
+_PEOPLE = select(_people.c.id, func.count()).group_by(_people.c.id)
 
 
 def _count_people(session: Session, chosen: list[str], unjudged: dict[str, Judged]) -> None:
@@ -321,21 +344,12 @@ def _count_people(session: Session, chosen: list[str], unjudged: dict[str, Judge
         post.audience = post.reach
     # Only where somebody reacted can the two differ.
     answered = [id_ for id_ in chosen if unjudged[id_].engagers and unjudged[id_].reach is not None]
-    seen = _early(views, answered, views.c.viewer_id.label("person")).where(
-        views.c.viewer_id != NOBODY, views.c.viewer_id != posts.c.author_id
-    )
-    acted = _early(reactions, answered, reactions.c.actor_id.label("person")).where(
-        reactions.c.actor_id != NOBODY, reactions.c.actor_id != posts.c.author_id
-    )
-    people = union(seen, acted).subquery()
-    sizes = select(people.c.id, func.count()).group_by(people.c.id)
-    for id_, audience in fetch(session, sizes):
+    for id_, audience in fetch(session, _PEOPLE, posts=answered):
         unjudged[id_].audience = audience
 
 
 def _add_words(session: Session, new: list[Judged]) -> None:
     by_id = {post.id: post for post in new}
-    chosen = among(posts.c.id, by_id)
-    for id_, _, *words in fetch(session, select(posts.c.id, *WORDS).where(chosen)):
+    for id_, _, *words in fetch(session, WORDS, posts=list(by_id)):
         post = by_id[id_]
         post.title, post.text, post.url = words

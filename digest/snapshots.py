@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlmodel import Session
 
 from digest import history, judgements
@@ -21,18 +21,16 @@ from digest.sections import Section
 from digest.weeks import author_weeks
 
 _snapshots = table(Stored)
+_FROZEN = select(_snapshots.c.user_id, _snapshots.c.body).where(
+    among(_snapshots.c.user_id, "users"),
+    _snapshots.c.period == bindparam("period"),
+    _snapshots.c.body.is_not(None),
+)
 
 
 def load(session: Session, batch: Batch, sections: Sequence[Section]) -> Loaded:
     """The facts of a batch: one query per fact, whatever the number of users and sections."""
-    rows = fetch(
-        session,
-        select(_snapshots.c.user_id, _snapshots.c.body).where(
-            among(_snapshots.c.user_id, batch.users),
-            _snapshots.c.period == str(batch.period),
-            _snapshots.c.body.is_not(None),
-        ),
-    )
+    rows = fetch(session, _FROZEN, users=batch.users, period=str(batch.period))
     return Loaded(
         frozen={row.user_id: Snapshot.from_json(row.body) for row in rows},
         weeks=batch.fact(session, author_weeks),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import case, func, select
+from sqlalchemy import ColumnElement, Select, Table, bindparam, case, func, select
 from sqlmodel import Session
 
 from digest.database import among, fetch
@@ -20,11 +20,13 @@ from digest.facts import (
     WORDS,
     Batch,
     anonymous_views,
+    bounds,
     counted,
     counters,
     posts,
     reactions,
     slot,
+    span,
     users,
     views,
     within,
@@ -123,6 +125,38 @@ _NOT_OWN_VIEW = views.c.viewer_id != posts.c.author_id
 _NOT_OWN_REACTION = reactions.c.actor_id != posts.c.author_id
 
 
+def _per_post(facts: Table, *columns: ColumnElement[Any]) -> Select[Any]:
+    """What happened to each post."""
+    return within(facts, posts.c.id, *columns).group_by(*_KEY)
+
+
+_NAMED_VIEWER = case((views.c.viewer_id != NOBODY, views.c.viewer_id))
+_VIEWS = _per_post(
+    views, func.sum(views.c.count), anonymous_views(), func.count(_NAMED_VIEWER.distinct())
+).where(_NOT_OWN_VIEW)
+_REPLY = case((reactions.c.type == ReactionType.REPLY, reactions.c.count), else_=0)
+_REACTIONS = _per_post(reactions, func.sum(reactions.c.count), func.sum(_REPLY)).where(
+    _NOT_OWN_REACTION
+)
+_DAY_READ = slot(counters.c.at, 7).label("day")
+_GAINS = _per_post(
+    counters,
+    _DAY_READ,
+    *(func.sum(counters.c[f"{name}_gain"]) for name in ("views", "likes", "reposts", "replies")),
+).group_by(_DAY_READ)
+
+
+def _per_day(facts: Table, not_own: ColumnElement[bool]) -> Select[Any]:
+    """How much happened on each day."""
+    day = slot(facts.c.at, 7).label("day")
+    counts = within(facts, day, func.sum(facts.c.count)).where(not_own)
+    return counts.group_by(posts.c.author_id, day)
+
+
+_VIEWS_BY_DAY = _per_day(views, _NOT_OWN_VIEW)
+_REACTIONS_BY_DAY = _per_day(reactions, _NOT_OWN_REACTION)
+
+
 def _post(mine: dict[str, PostWeek], id_: str) -> PostWeek:
     if id_ not in mine:
         mine[id_] = PostWeek(id_)
@@ -131,27 +165,15 @@ def _post(mine: dict[str, PostWeek], id_: str) -> PostWeek:
 
 def _add_views(session: Session, batch: Batch, found: dict[str, dict[str, PostWeek]]) -> None:
     """Logged displays: their number, and how many named people they went to."""
-    named = case((views.c.viewer_id != NOBODY, views.c.viewer_id))
-    columns = (func.sum(views.c.count), anonymous_views(), func.count(named.distinct()))
-    for author, id_, total, nobody, reach in fetch(
-        session,
-        within(views, batch.users, batch.window, posts.c.id, *columns)
-        .where(_NOT_OWN_VIEW)
-        .group_by(*_KEY),
-    ):
+    rows = fetch(session, _VIEWS, users=batch.users, **span(batch.window))
+    for author, id_, total, nobody, reach in rows:
         found[author][id_] = PostWeek(id_, total, nobody, reach or None)
 
 
 def _add_reactions(session: Session, batch: Batch, found: dict[str, dict[str, PostWeek]]) -> None:
     """Public acts, and how many of them are replies."""
-    reply = case((reactions.c.type == ReactionType.REPLY, reactions.c.count), else_=0)
-    columns = (func.sum(reactions.c.count), func.sum(reply))
-    for author, id_, acts, replies in fetch(
-        session,
-        within(reactions, batch.users, batch.window, posts.c.id, *columns)
-        .where(_NOT_OWN_REACTION)
-        .group_by(*_KEY),
-    ):
+    rows = fetch(session, _REACTIONS, users=batch.users, **span(batch.window))
+    for author, id_, acts, replies in rows:
         post = _post(found[author], id_)
         post.reactions, post.replies = acts, replies
 
@@ -173,13 +195,8 @@ def _add_counters(
     users_ = counted(session, batch)
     if not users_:
         return gained, readings
-    day = slot(counters.c.at, batch.days).label("day")
-    gains = (counters.c.likes_gain, counters.c.reposts_gain, counters.c.replies_gain)
-    columns = [func.sum(gain) for gain in (counters.c.views_gain, *gains)]
-    for author, id_, n, seen, likes, reposts, replies in fetch(
-        session,
-        within(counters, users_, batch.window, posts.c.id, day, *columns).group_by(*_KEY, day),
-    ):
+    rows = fetch(session, _GAINS, users=users_, **span(batch.window), **bounds(batch.days))
+    for author, id_, n, seen, likes, reposts, replies in rows:
         readings.add((author, "read"))
         if not (likes is reposts is replies is None):
             readings.add((author, "acts_read"))
@@ -213,15 +230,10 @@ def _add_days(session: Session, batch: Batch, weeks: dict[str, AuthorWeek], gain
 
     A counter can say what a day gained only if it was read on every day.
     """
-    for facts, not_own in ((views, _NOT_OWN_VIEW), (reactions, _NOT_OWN_REACTION)):
-        day = slot(facts.c.at, batch.days).label("day")
-        users_ = [u for u, week in weeks.items() if bool(week.views) == (facts is views)]
-        for author, n, count in fetch(
-            session,
-            within(facts, users_, batch.window, day, func.sum(facts.c.count))
-            .where(not_own)
-            .group_by(posts.c.author_id, day),
-        ):
+    for by_day, viewed in ((_VIEWS_BY_DAY, True), (_REACTIONS_BY_DAY, False)):
+        users_ = [user for user, week in weeks.items() if bool(week.views) == viewed]
+        rows = fetch(session, by_day, users=users_, **span(batch.window), **bounds(batch.days))
+        for author, n, count in rows:
             week = weeks[author]
             week.days = week.days or [0] * 7
             week.days[n] = count
@@ -266,86 +278,82 @@ def leading(mine: Iterable[PostWeek], *, by_views: bool) -> list[PostWeek]:
     return sorted(_ahead(mine, by_views=by_views), key=order)[:TOP]
 
 
+_FIRST_AND_LAST = (
+    within(views, func.min(views.c.at).label("first"), func.max(views.c.at).label("last"))
+    .where(_NOT_OWN_VIEW, views.c.viewer_id != NOBODY)
+    .group_by(posts.c.author_id, views.c.viewer_id)
+    .subquery()
+)
+_MONDAY: ColumnElement[datetime] = bindparam("monday")
+_AUDIENCE = select(
+    _FIRST_AND_LAST.c.author_id,
+    func.sum(case((_FIRST_AND_LAST.c.last >= _MONDAY, 1), else_=0)),
+    func.sum(case((_FIRST_AND_LAST.c.first >= _MONDAY, 1), else_=0)),
+    func.sum(case((_FIRST_AND_LAST.c.first < _MONDAY, 1), else_=0)),
+).group_by(_FIRST_AND_LAST.c.author_id)
+_REACTORS = (
+    within(
+        reactions,
+        func.count(reactions.c.actor_id.distinct()),
+        func.sum(case((reactions.c.actor_id == NOBODY, 1), else_=0)),
+    )
+    .where(_NOT_OWN_REACTION)
+    .group_by(posts.c.author_id)
+)
+
+
 def _add_audience(session: Session, batch: Batch, weeks: dict[str, AuthorWeek]) -> None:
     """Distinct people per author: who saw, who saw for the first time in 28 days, who reacted."""
     start = batch.window.start
-    four_weeks = Window(start - timedelta(days=28), batch.window.end)
-    seen = (
-        within(
-            views,
-            batch.users,
-            four_weeks,
-            func.min(views.c.at).label("first"),
-            func.max(views.c.at).label("last"),
-        )
-        .where(_NOT_OWN_VIEW, views.c.viewer_id != NOBODY)
-        .group_by(posts.c.author_id, views.c.viewer_id)
-        .subquery()
-    )
-    for author, reach, new, before in fetch(
-        session,
-        select(
-            seen.c.author_id,
-            func.sum(case((seen.c.last >= start, 1), else_=0)),
-            func.sum(case((seen.c.first >= start, 1), else_=0)),
-            func.sum(case((seen.c.first < start, 1), else_=0)),
-        ).group_by(seen.c.author_id),
-    ):
+    longer = span(Window(start - timedelta(days=28), batch.window.end))
+    rows = fetch(session, _AUDIENCE, users=batch.users, monday=start, **longer)
+    for author, reach, new, before in rows:
         if author in weeks and reach:
             weeks[author].reach = reach
             weeks[author].new_people = new if before else None
-    actors = func.count(reactions.c.actor_id.distinct())
-    nobody = func.sum(case((reactions.c.actor_id == NOBODY, 1), else_=0))
-    for author, reactors, unnamed in fetch(
-        session,
-        within(reactions, batch.users, batch.window, actors, nobody)
-        .where(_NOT_OWN_REACTION)
-        .group_by(posts.c.author_id),
-    ):
+    rows = fetch(session, _REACTORS, users=batch.users, **span(batch.window))
+    for author, reactors, unnamed in rows:
         weeks[author].reactors = None if unnamed else reactors
 
 
 def _add_words(session: Session, top: dict[str, PostWeek]) -> None:
     """Titles, texts and addresses, of the posts that are shown only."""
-    for id_, *words in fetch(
-        session, select(posts.c.id, *WORDS).where(among(posts.c.id, list(top)))
-    ):
+    for id_, *words in fetch(session, WORDS, posts=list(top)):
         post = top[id_]
         post.published_at, post.title, post.text, post.url = words
 
 
+_REPLIED = func.max(case((reactions.c.type == ReactionType.REPLY, 1), else_=0))
+_IN_ORDER = (_REPLIED.desc(), func.min(reactions.c.at), reactions.c.actor_id)
+_OF_POST = reactions.c.post_id
+_ACTORS = (
+    select(
+        reactions.c.post_id,
+        users.c.name,
+        _REPLIED.label("replied"),
+        func.row_number().over(partition_by=_OF_POST, order_by=_IN_ORDER).label("place"),
+        func.count().over(partition_by=_OF_POST).label("reactors"),
+        func.sum(_REPLIED).over(partition_by=_OF_POST).label("repliers"),
+    )
+    .join_from(reactions, posts, posts.c.id == reactions.c.post_id)
+    .join(users, users.c.id == reactions.c.actor_id)
+    .where(
+        among(reactions.c.post_id, "posts"),
+        reactions.c.at >= bindparam("start"),
+        reactions.c.at < bindparam("end"),
+        _NOT_OWN_REACTION,
+    )
+    .group_by(reactions.c.post_id, reactions.c.actor_id, users.c.name)
+    .subquery()
+)
+_PEOPLE = (
+    select(_ACTORS).where(_ACTORS.c.place <= NAMED).order_by(_ACTORS.c.post_id, _ACTORS.c.place)
+)
+
+
 def _add_people(session: Session, batch: Batch, top: dict[str, PostWeek]) -> None:
     """Who reacted in public: repliers first, then in order of time. Viewers are never named."""
-    replied = func.max(case((reactions.c.type == ReactionType.REPLY, 1), else_=0))
-    first = func.min(reactions.c.at)
-    acts = (
-        select(
-            reactions.c.post_id,
-            users.c.name,
-            replied.label("replied"),
-            func.row_number()
-            .over(
-                partition_by=reactions.c.post_id,
-                order_by=(replied.desc(), first, reactions.c.actor_id),
-            )
-            .label("place"),
-            func.count().over(partition_by=reactions.c.post_id).label("reactors"),
-            func.sum(replied).over(partition_by=reactions.c.post_id).label("repliers"),
-        )
-        .join_from(reactions, posts, posts.c.id == reactions.c.post_id)
-        .join(users, users.c.id == reactions.c.actor_id)
-        .where(
-            among(reactions.c.post_id, top),
-            reactions.c.at >= batch.window.start,
-            reactions.c.at < batch.window.end,
-            _NOT_OWN_REACTION,
-        )
-        .group_by(reactions.c.post_id, reactions.c.actor_id, users.c.name)
-        .subquery()
-    )
-    for row in fetch(
-        session, select(acts).where(acts.c.place <= NAMED).order_by(acts.c.post_id, acts.c.place)
-    ):
+    for row in fetch(session, _PEOPLE, posts=list(top), **span(batch.window)):
         post = top[row.post_id]
         if not post.people:
             post.replied = bool(row.replied)

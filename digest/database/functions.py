@@ -17,15 +17,16 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from digest.models import UtcDateTime
 
 
-def among(column: ColumnElement[str], texts: Collection[str]) -> ColumnElement[bool]:
-    """Is ``column`` one of ``texts``? A batch is one parameter, whatever its size.
+def among(column: ColumnElement[str], name: str) -> ColumnElement[bool]:
+    """Is ``column`` one of the texts that the parameter ``name`` is given, a list, when asked?
 
-    ``IN`` with a parameter for each costs more than the query itself.
+    A batch is one parameter, whatever its size: ``IN`` with a parameter for each costs more than
+    the query itself.
     """
-    return column.bool_op("IN")(_Each(bindparam(None, list(texts), type_=_Texts, unique=True)))
+    return column.bool_op("IN")(_Each(bindparam(name, type_=_Texts)))
 
 
-class _Texts(TypeDecorator[list[str]]):
+class _Texts(TypeDecorator[Collection[str]]):
     """Many texts as one parameter: an array, or JSON where there are none."""
 
     impl = Text
@@ -35,9 +36,10 @@ class _Texts(TypeDecorator[list[str]]):
         """What the database takes."""
         return dialect.type_descriptor(ARRAY(Text) if dialect.name == "postgresql" else Text())
 
-    def process_bind_param(self, value: list[str] | None, dialect: Dialect) -> Any:
+    def process_bind_param(self, value: Collection[str] | None, dialect: Dialect) -> Any:
         """Python to database."""
-        return value if dialect.name == "postgresql" else json.dumps(value)
+        texts = list(value or ())
+        return texts if dialect.name == "postgresql" else json.dumps(texts)
 
 
 class _Each(FunctionElement[str]):

@@ -14,16 +14,17 @@ from digest.sections import Section
 from digest.sections.top_posts import ARCHIVE
 from digest.weeks import AuthorWeek, PostWeek, author_weeks
 
+_ADDRESSES = (
+    select(posts.c.author_id, func.max(posts.c.url))
+    .where(among(posts.c.author_id, "users"))
+    .group_by(posts.c.author_id)
+)
+
 
 def load(session: Session, batch: Batch) -> dict[str, tuple[AuthorWeek, str]]:
     """Each author's week, quiet ones included, and the address of one of their posts."""
     weeks = batch.fact(session, author_weeks)
-    rows = fetch(
-        session,
-        select(posts.c.author_id, func.max(posts.c.url))
-        .where(among(posts.c.author_id, batch.users))
-        .group_by(posts.c.author_id),
-    )
+    rows = fetch(session, _ADDRESSES, users=batch.users)
     return {user: (weeks.get(user, AuthorWeek()), url) for user, url in rows}
 
 

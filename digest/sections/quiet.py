@@ -8,10 +8,16 @@ from sqlalchemy import func, select
 from sqlmodel import Session
 
 from digest.database import among, fetch
-from digest.facts import Batch, posts
+from digest.facts import WORDS, Batch, posts
 from digest.judgements import Judged, careers
 from digest.sections import Section
 from digest.weeks import AuthorWeek, author_weeks
+
+_WRITTEN = (
+    select(posts.c.author_id, func.count())
+    .where(among(posts.c.author_id, "users"))
+    .group_by(posts.c.author_id)
+)
 
 
 def load(session: Session, batch: Batch) -> dict[str, tuple[int, dict[str, Any] | None]]:
@@ -20,26 +26,15 @@ def load(session: Session, batch: Batch) -> dict[str, tuple[int, dict[str, Any] 
     quiet = [user for user in batch.users if weeks.get(user, AuthorWeek()).quiet]
     if not quiet:
         return {}
-    written = select(posts.c.author_id, func.count().label("written")).where(
-        among(posts.c.author_id, quiet)
-    )
-    rows = fetch(session, written.group_by(posts.c.author_id))
-    count = {row.author_id: row.written for row in rows}
+    count = dict(fetch(session, _WRITTEN, users=quiet))
     judged = batch.fact(session, careers)
     best = {
         user: max(judged[user].judged, key=_seen)
         for user in quiet
         if user in judged and any(_seen(post) for post in judged[user].judged)
     }
-    words = {
-        row.id: row
-        for row in fetch(
-            session,
-            select(posts.c.id, posts.c.title, posts.c.url).where(
-                among(posts.c.id, [post.id for post in best.values()])
-            ),
-        )
-    }
+    shown = fetch(session, WORDS, posts=[post.id for post in best.values()])
+    words = {row.id: row for row in shown}
     return {user: (number, _best(best.get(user), words)) for user, number in count.items()}
 
 

@@ -8,15 +8,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func
 from sqlmodel import Session
 
-from digest.database import among, fetch
-from digest.facts import WORDS, Batch, counters, posts, within
+from digest.database import fetch
+from digest.facts import WORDS, Batch, counters, posts, span, within
 from digest.sections import Section
 from digest.sections.top_posts import EXCERPT
 from digest.text import clean
 from digest.weeks import TOP, author_weeks
+
+_TOTALS = within(
+    counters,
+    posts.c.id,
+    *(func.max(counters.c[name]) for name in ("views", "likes", "reposts", "replies")),
+).group_by(posts.c.author_id, posts.c.id)
 
 
 def load(session: Session, batch: Batch) -> dict[str, list[dict[str, Any]]]:
@@ -25,22 +31,15 @@ def load(session: Session, batch: Batch) -> dict[str, list[dict[str, Any]]]:
     users = [user for user, week in weeks.items() if week.first_read and not week.known]
     if not users:
         return {}
-    totals = [func.max(counters.c[n]) for n in ("views", "likes", "reposts", "replies")]
     found: dict[str, list[dict[str, Any]]] = {user: [] for user in users}
-    for author, id_, views, *acts in fetch(
-        session,
-        within(counters, users, batch.window, posts.c.id, *totals).group_by(
-            posts.c.author_id, posts.c.id
-        ),
-    ):
+    for author, id_, views, *acts in fetch(session, _TOTALS, users=users, **span(batch.window)):
         known = [count for count in acts if count is not None]
         found[author].append({"id": id_, "views": views, "reactions": sum(known)})
     for author, read in found.items():
         read.sort(key=lambda post: (-(post["views"] or 0), -post["reactions"], post["id"]))
         found[author] = [post for post in read if post["views"] or post["reactions"]]
     shown = {post["id"]: post for read in found.values() for post in read[:TOP]}
-    chosen = among(posts.c.id, shown)
-    for id_, _, title, text, url in fetch(session, select(posts.c.id, *WORDS).where(chosen)):
+    for id_, _, title, text, url in fetch(session, WORDS, posts=list(shown)):
         shown[id_] |= {"title": title, "excerpt": clean(text, EXCERPT), "url": url}
     return found
 
