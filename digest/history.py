@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import ColumnElement, Select, Table, bindparam, case, func, literal, select
 from sqlmodel import Session
@@ -41,8 +41,7 @@ WEEKS = 26
 _snapshots = table(Snapshot)
 
 
-@dataclass(frozen=True, slots=True)
-class Week:
+class Week(NamedTuple):
     """The totals of one author's week; None is unknown."""
 
     period: str
@@ -50,9 +49,9 @@ class Week:
     reach: int | None
     reactions: int | None
 
-    def count(self, metric: Metric) -> int | None:
+    def total(self, metric: Metric) -> int | None:
         """The total in the unit of ``metric``."""
-        return {"reach": self.reach, "views": self.views, "reactions": self.reactions}[metric]
+        return cast("int | None", getattr(self, metric))
 
 
 @dataclass(slots=True)

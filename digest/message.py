@@ -19,6 +19,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import Literal
 
 from digest.address import Address, BadAddress, parse
@@ -161,7 +162,7 @@ def message_id(period: str, user_id: str, secret: str | bytes, host: str) -> str
     """
     key = secret.encode("utf-8", "surrogatepass") if isinstance(secret, str) else secret
     named = f"message-id\0{period}\0{user_id}".encode("utf-8", "surrogatepass")
-    token = base64.b32encode(hmac.digest(key, named, "sha256")).decode("ascii")[:20].lower()
+    token = base64.b32encode(hmac.digest(key, named, "sha256")[:15]).decode("ascii")[:20].lower()
     return f"<{period}.{token}@{host}>"
 
 
@@ -216,17 +217,22 @@ def _plain_lines(html: str) -> bytes | None:
     if b"<pre" in octets or _REMAPPED.search(octets):
         return None
     octets = octets.replace(b' style="', b'\nstyle="')
-    lines: list[bytes] = []
-    for line in octets.rstrip(b"\n").split(b"\n"):
-        rest = line
-        while len(rest) > _LONGEST_LINE:
-            space = rest.rfind(b" ", 0, _LONGEST_LINE + 1)
-            if space < 0:
-                return None
-            lines.append(rest[:space])
-            rest = rest[space + 1 :]
-        lines.append(rest)
+    lines = octets.rstrip(b"\n").split(b"\n")
+    for place in [n for n, line in enumerate(lines) if len(line) > _LONGEST_LINE]:
+        short = _folded(lines[place])
+        if len(short[-1]) > _LONGEST_LINE:
+            return None
+        lines[place] = b"\r\n".join(short)
     return b"\r\n".join([*lines, b""])
+
+
+def _folded(line: bytes) -> list[bytes]:
+    """``line`` in pieces, each as long as it may be; the last is what has no space to break at."""
+    pieces: list[bytes] = []
+    while len(line) > _LONGEST_LINE and (space := line.rfind(b" ", 0, _LONGEST_LINE + 1)) >= 0:
+        pieces.append(line[:space])
+        line = line[space + 1 :]
+    return [*pieces, line]
 
 
 def _head(envelope: Envelope, subject: str) -> bytes:
@@ -239,7 +245,7 @@ def _head(envelope: Envelope, subject: str) -> bytes:
         mailto = _bracketed("List-Unsubscribe", envelope.unsubscribe_mailto)
         unsubscribe = f"{unsubscribe}, {mailto}"
     lines = [
-        _line("Date", format_datetime(envelope.date.astimezone(UTC))),
+        _date(envelope.date),
         _line("Message-ID", envelope.message_id),
         _line("To", _named(envelope.to_name, envelope.to, len("To: "))),
         _line("Subject", _unstructured(clean(subject, MAX_SUBJECT), len("Subject: "))),
@@ -269,6 +275,11 @@ def _line(name: Field, value: str) -> bytes:
                 lines[-1] += f" {word}"
         line = "\r\n".join(lines)
     return line.encode("ascii") + b"\r\n"
+
+
+@lru_cache(maxsize=64)  # the mails of one run bear one date
+def _date(date: datetime) -> bytes:
+    return _line("Date", format_datetime(date.astimezone(UTC)))
 
 
 def _named(name: str, address: Address, offset: int) -> str:

@@ -7,7 +7,7 @@ found when the templates are loaded or only when data meets them.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from types import FunctionType, MethodType
@@ -58,9 +58,7 @@ class Templates:
 
     def get(self, name: str) -> Template:
         """A compiled template, by its place below ``email/``."""
-        template = self._environment.get_template(name)
-        template.globals = dict(template.globals)  # a chain of mappings, copied for every mail
-        return template
+        return self._environment.get_template(name)
 
 
 def run(template: Template, context: dict[str, Any]) -> str:
@@ -107,6 +105,10 @@ class _Environment(Environment):
             cache_size=-1,
         )
         self.filters["wrap"] = wrapped
+
+    def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
+        """One mapping, not a chain of them: it is gone through for every section of every mail."""
+        return {**self.globals, **(d or {})}
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """``s.views`` is ``s["views"]`` for plain data."""

@@ -49,8 +49,8 @@ class Wording:
 
     def __init__(self, locale: str) -> None:
         self._locale = Locale.parse(locale)
-        self._names = get_day_names("wide", "stand-alone", self._locale)
-        self._labels = get_day_names("abbreviated", "stand-alone", self._locale)
+        self._names = dict(get_day_names("wide", "stand-alone", self._locale))
+        self._labels = dict(get_day_names("abbreviated", "stand-alone", self._locale))
         self._grouped = _plain_grouping(self._locale)
 
     def number(self, value: int) -> str:
