@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -246,12 +246,12 @@ async def _feed(line: _Line, owner: str, scope: Scope, limit: int | None) -> Non
         reach(Point.CLAIMED)
         left = left if left is None else left - len(claims)
         decided = await shop.database.in_background(partial(_decide, shop, claims), hurried)
-        keep = partial(_keep, shop.database, decided, line.clock())
+        keep = partial(_keep, shop.database, decided.values(), line.clock())
         await shop.database.in_background(keep, hurried)
         reach(Point.KEPT)
         too_old = line.clock() - shop.settings.max_lateness
         for claim in claims:
-            decision = decided.decisions.get(claim.user)
+            decision = decided[_week_of(claim)].decisions.get(claim.user)
             gate = decision.stopped_by if decision else None
             if decision is None:
                 line.record(Outcome(claim, State.SKIPPED, "deleted"))
@@ -261,6 +261,14 @@ async def _feed(line: _Line, owner: str, scope: Scope, limit: int | None) -> Non
                 line.record(Outcome(claim, State.SKIPPED, "late"))
             elif decision.composed is not None:
                 await line.queue.put((claim, decision.author, decision.composed.snapshot))
+
+
+_Week = tuple[str, str]
+
+
+def _week_of(claim: Claim) -> _Week:
+    """What people must share to be looked at together: period and zone."""
+    return claim.period, claim.timezone
 
 
 class _Take:
@@ -279,15 +287,18 @@ class _Take:
         return self._claims
 
 
-def _decide(shop: Workshop, claims: Sequence[Claim]) -> Decided:
-    users = [claim.user for claim in claims]
+def _decide(shop: Workshop, claims: Sequence[Claim]) -> dict[_Week, Decided]:
+    users: dict[_Week, list[str]] = defaultdict(list)
+    for claim in claims:
+        users[_week_of(claim)].append(claim.user)
     with shop.database.reading() as session:
-        return decide(session, shop, claims[0].period, claims[0].timezone, users)
+        return {week: decide(session, shop, *week, members) for week, members in users.items()}
 
 
-def _keep(database: Database, decided: Decided, now: datetime) -> None:
+def _keep(database: Database, decided: Collection[Decided], now: datetime) -> None:
     with database.writing() as session:
-        snapshots.keep(session, decided.batch, decided.composed, now)
+        for one in decided:
+            snapshots.keep(session, one.batch, one.composed, now)
 
 
 def _outcome(

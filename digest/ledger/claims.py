@@ -108,7 +108,7 @@ class Scope:
 
 
 def claim(session: Session, owner: str, scope: Scope, now: datetime, size: int) -> list[Claim]:
-    """Take up to ``size`` open deliveries of one zone and period, by compare-and-set.
+    """Take up to ``size`` open deliveries, zone by zone and by compare-and-set.
 
     A run that was declared dead meanwhile gets none: nobody would give its claims back. Rows that
     another run is about to take are passed over, not waited for.
@@ -138,7 +138,7 @@ def claim(session: Session, owner: str, scope: Scope, now: datetime, size: int) 
             _deliveries.c.created_at,
         )
     )
-    claims = sorted((Claim(*row) for row in rows), key=lambda claim: claim.user)
+    claims = sorted((Claim(*row) for row in rows), key=_in_order)
     reach(Point.CLAIMING)
     return claims
 
@@ -153,16 +153,15 @@ def holds(session: Session, owner: str, claims: Sequence[Claim]) -> bool:
     return session.scalar(found) is not None
 
 
+def _in_order(claim: Claim) -> tuple[str, str, str]:
+    return claim.timezone, claim.period, claim.user
+
+
 def _choose(session: Session, ready: Any, size: int) -> Sequence[int]:
-    """The ids to take, locked: of the first zone and period that has any left."""
+    """The ids to take, locked: in order, so that as few zones as can be are among them."""
     order = (_deliveries.c.timezone, _deliveries.c.period, _deliveries.c.user_id)
-    open_ = select(_deliveries.c.id, *order).where(ready).order_by(*order)
-    first = session.execute(open_.limit(1).with_for_update(skip_locked=True)).first()
-    if first is None:
-        return []
-    same = and_(_deliveries.c.timezone == first.timezone, _deliveries.c.period == first.period)
-    free = open_.where(same).limit(size).with_for_update(skip_locked=True)
-    return session.scalars(free).all()
+    free = select(_deliveries.c.id).where(ready).order_by(*order).limit(size)
+    return session.scalars(free.with_for_update(skip_locked=True)).all()
 
 
 def _ready(now: datetime, scope: Scope) -> Any:
