@@ -3,7 +3,6 @@
 import asyncio
 import smtplib
 import ssl
-import subprocess
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
@@ -34,6 +33,7 @@ from digest.smtp import (
 from digest.smtp.breaker import REFUSALS
 from digest.smtp.connection import transparent
 from digest.smtp.replies import tidy
+from tests.certificates import make_certificate
 from tests.office import until
 from tests.scripted_smtp import Drop, Raw, Script, ScriptedServer, Step, Wait
 
@@ -564,24 +564,6 @@ class TestStoppingTheRun:
         script: Script = {"RCPT": only(ALICE, "550 5.7.1 not on this list")}
         outcomes, _ = deliver(script, *[ALICE, ALICE, BOB] * REFUSALS)
         assert [outcome.state for outcome in outcomes] == ["failed", "failed", "sent"] * REFUSALS
-
-
-def make_certificate(
-    folder: Path, names: str = "IP:127.0.0.1", days: int = 2
-) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """A server's context with a certificate for ``names``, and a client's that trusts it."""
-
-    def openssl(*words: str) -> None:
-        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
-
-    kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    subject = ["-subj", "/CN=mail.example", "-addext", f"subjectAltName={names}"]
-    openssl("req", "-new", *kind, *subject, "-keyout", "key.pem", "-out", "wish.pem")
-    signed = ["-signkey", "key.pem", "-copy_extensions", "copy", "-days", f"{days}"]
-    openssl("x509", "-req", "-in", "wish.pem", *signed, "-out", "cert.pem")
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-    return server, ssl.create_default_context(cafile=str(folder / "cert.pem"))
 
 
 @pytest.fixture(scope="module")
