@@ -6,6 +6,7 @@ import pickle
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ def office(tmp_path: Path) -> Iterator[Office]:
 
 def send(office: Office, workers: int, port: int) -> Ended:
     words = ["send", "--week", "2026-W46", "--workers", str(workers)]
-    quick = {"database_patience_seconds": 0.3, "batch": 5, "connections": 2}
+    quick: dict[str, Any] = {"database_patience_seconds": 0.3, "batch": 5, "connections": 2}
     return ended(office.start(*words, port=port, **quick))
 
 
