@@ -39,7 +39,7 @@ from digest.smtp import Breaker, Mailbox, Pace, Sender, Server, parse_url
 from digest.smtp import Outcome as Reply
 from digest.smtp.replies import Meaning
 
-_SICK = frozenset({Meaning.FULL, Meaning.UNCLEAR})
+_SICK = frozenset({Meaning.FULL, Meaning.DISABLED, Meaning.UNCLEAR})
 """What says something about a mailbox, but not at once that it is dead."""
 
 

@@ -697,7 +697,7 @@ class TestReplies:
             ("rcpt", 550, "5.1.1 no such user", "person", "address"),
             ("rcpt", 550, "5.1.10 null MX", "person", "address"),
             ("rcpt", 556, "domain does not accept mail", "person", "address"),
-            ("body", 550, "5.2.1 disabled", "person", "address"),
+            ("body", 550, "5.2.1 disabled", "person", "disabled"),
             ("rcpt", 550, "user unknown", "person", "unclear"),
             ("rcpt", 552, "5.2.2 over quota", "later", "full"),
             ("rcpt", 452, "4.2.2 mailbox full", "later", "full"),
