@@ -1,7 +1,7 @@
 """The command line.
 
-Exit codes: 0 done; 1 done, but some rows or mails failed; 2 wrong usage or configuration; 130
-interrupted.
+Exit codes: 0 done; 1 done, or stopped on the way, but some rows or mails are left; 2 wrong usage or
+configuration, or what is needed is not there, and nothing was sent; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from digest.address import key_of
 from digest.config import Settings
 from digest.database import Database
 from digest.deciding import Workshop, workshop
-from digest.errors import DigestError, UsageError
+from digest.errors import DatabaseError, DigestError, UsageError
 from digest.faults import Point, reach
 from digest.ledger import Scope
 from digest.models import State, User, table
@@ -168,15 +168,15 @@ def send(
                 limit=limit,
                 progress=lambda r: update(r.total, waiting, ""),
             )
-        report.recovered, doubts = recovered, look.doubts(database, Scope(), 0)["in_doubt"]
+        report.recovered = recovered
         if report.total or report.stopped or report.interrupted:
             console.print_report(report, monotonic() - began, _where(settings))
         elif not _users(database):
             console.out.print("There is nobody to write to: first digest import, or digest demo")
         else:
             console.print_nothing(look.standing(database, period, _now()), period)
-        if settings.on_unknown == "hold":
-            console.print_doubt(doubts)
+        if settings.on_unknown == "hold" and not isinstance(report.stopped, DatabaseError):
+            console.print_doubt(look.doubts(database, Scope(), 0)["in_doubt"])
     if report.interrupted:
         return 130
     return 2 if report.never_began else 1 if report.incomplete else 0

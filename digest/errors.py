@@ -11,6 +11,9 @@ Reasons for *not* mailing somebody (skipped, suppressed) are values, never excep
 
 from __future__ import annotations
 
+import copyreg
+from typing import Any
+
 
 class DigestError(Exception):
     """Base of all errors: what happened, and, in ``hint``, what to do about it."""
@@ -19,6 +22,10 @@ class DigestError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Workers hand errors to their parent, and the arguments of these are not their attributes.
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
 class UsageError(DigestError, ValueError):
@@ -34,7 +41,7 @@ class ConfigError(UsageError):
 
 
 class DatabaseError(DigestError):
-    """The database cannot be used as it is (missing, out of date, damaged): exit code 2."""
+    """The database cannot be used as it is: missing, out of date, damaged."""
 
 
 class DatabaseUnavailable(DatabaseError):

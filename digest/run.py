@@ -29,6 +29,7 @@ from digest.errors import (
     SendError,
     StopRun,
     TemplateError,
+    UsageError,
 )
 from digest.faults import Point, reach
 from digest.ledger import Claim, Outcome, Scope
@@ -38,7 +39,7 @@ from digest.smtp import Breaker, Mailbox, Pace, Sender, Server, parse_url
 from digest.smtp import Outcome as Reply
 from digest.smtp.replies import Meaning
 
-_SICK = frozenset({Meaning.FULL, Meaning.UNCLEAR})
+_SICK = frozenset({Meaning.FULL, Meaning.DISABLED, Meaning.UNCLEAR})
 """What says something about a mailbox, but not at once that it is dead."""
 
 
@@ -49,7 +50,7 @@ class Report:
     states: Counter[tuple[str, str]] = field(default_factory=Counter)
     planned: int = 0
     recovered: ledger.Recovered = field(default_factory=ledger.Recovered)
-    stopped: SendError | None = None
+    stopped: DigestError | None = None
     interrupted: bool = False
 
     @property
@@ -61,12 +62,11 @@ class Report:
     def never_began(self) -> bool:
         """Whether it stopped before anything was offered, as with a wrong address or password."""
         begun = {State.SENT, State.FAILED, State.DEFERRED, State.UNKNOWN}
-        doors = {"address", "connect", "starttls", "auth"}
-        return (
-            self.stopped is not None
-            and self.stopped.phase in doors
-            and not any(state in begun for state, _ in self.states)
-        )
+        if any(state in begun for state, _ in self.states):
+            return False
+        if isinstance(self.stopped, SendError):
+            return self.stopped.phase in {"address", "connect", "starttls", "auth"}
+        return isinstance(self.stopped, (DatabaseError, UsageError))
 
     @property
     def incomplete(self) -> bool:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from threading import Thread
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
@@ -27,6 +28,8 @@ from digest.workers import Crew
 
 log = logging.getLogger(__name__)
 DUE_AT_A_TIME = 1000
+LEAVE_SECONDS = 3.0
+"""How long a stop waits for a reading of the mailbox of bounces."""
 
 
 async def serve(
@@ -39,30 +42,30 @@ async def serve(
     """Tick until ``stop`` is set, then let the run that is under way drain."""
     scheduler = AsyncIOScheduler(timezone=UTC)
     ticking = asyncio.Lock()
+    postman = _Postman(shop, clock, stop.is_set)
     said = ""
 
     async def on_tick() -> None:
         nonlocal said
         async with ticking:
             if not stop.is_set():
-                said, _ = await asyncio.gather(
-                    _guarded(shop, clock, stop, done, said),
-                    asyncio.to_thread(_read_bounces, shop, clock, stop.is_set),
-                )
+                said = await _guarded(shop, clock, stop, done, said)
 
-    scheduler.add_job(
-        on_tick,
-        IntervalTrigger(seconds=shop.settings.tick_seconds, timezone=UTC),
-        next_run_time=clock(),
-        coalesce=True,
-        max_instances=1,
-        misfire_grace_time=None,
-    )
+    for job in (on_tick, postman.look):
+        scheduler.add_job(
+            job,
+            IntervalTrigger(seconds=shop.settings.tick_seconds, timezone=UTC),
+            next_run_time=clock(),
+            coalesce=True,
+            max_instances=1,
+            misfire_grace_time=None,
+        )
     scheduler.start()
     await stop.wait()
     scheduler.pause()
     async with ticking:  # a run under way ends in its own time: nothing is left in doubt
         scheduler.shutdown(wait=False)
+    await postman.leave()
 
 
 async def tick(shop: Workshop, clock: Clock, stop: asyncio.Event) -> Report | None:
@@ -129,7 +132,7 @@ async def _guarded(
     try:
         report = await tick(shop, clock, run_stop)
     except DigestError as error:
-        trouble = f"{error.message}{f' ({error.hint})' if error.hint else ''}"
+        trouble = _words(error)
         log.log(logging.DEBUG if trouble == said else logging.ERROR, "%s", trouble)
         return trouble
     finally:
@@ -139,21 +142,77 @@ async def _guarded(
     return ""
 
 
-def _read_bounces(shop: Workshop, clock: Clock, stopped: Callable[[], bool]) -> None:
-    """Take the mailbox of bounces; whatever goes wrong there never keeps a mail from being sent."""
-    try:
-        rows = list(bounces.collect(shop.database, shop.settings, clock, stopped))
-    except DigestError as error:
-        log.error("%s%s", error.message, f" ({error.hint})" if error.hint else "")  # noqa: TRY400
-    except Exception:
-        log.exception("the mailbox of bounces could not be read")
-    else:
-        if rows:
-            done = Counter(row.done.action.value for row in rows)
-            log.info("bounces: %s", ", ".join(f"{n} {name}" for name, n in sorted(done.items())))
-
-
 async def _follow(stop: asyncio.Event, run_stop: asyncio.Event) -> None:
     """A run may stop by itself (a server that refuses us); the daemon then goes on ticking."""
     await stop.wait()
     run_stop.set()
+
+
+class _Postman:
+    """Reads the mailbox of bounces, one reading at a time; nobody ever waits for it.
+
+    Its thread is a daemon: a server may hold it for hours, and killing it loses nothing, as mails
+    are marked as seen only after what they say was committed.
+    """
+
+    def __init__(self, shop: Workshop, clock: Clock, stopped: Callable[[], bool]) -> None:
+        self._shop, self._clock, self._stopped = shop, clock, stopped
+        self._reading: Thread | None = None
+        self._since = clock()
+        self._slow = False
+        self._said = ""
+
+    async def look(self) -> None:
+        """Begin to read, unless the last reading is still under way."""
+        if self._shop.settings.bounces_url is None or self._stopped():
+            return
+        if self._reading is not None and self._reading.is_alive():
+            self._say_slow()
+            return
+        self._since, self._slow = self._clock(), False
+        self._reading = Thread(target=self._read, name="bounces", daemon=True)
+        self._reading.start()
+
+    async def leave(self) -> None:
+        """Let a reading finish what it is at, if that takes no longer than moments."""
+        if self._reading is None:
+            return
+        await asyncio.to_thread(self._reading.join, LEAVE_SECONDS)
+        if self._reading.is_alive():
+            log.warning(
+                "the mailbox of bounces does not answer, and is left; nothing is lost by it"
+            )
+
+    def _say_slow(self) -> None:
+        seconds = (self._clock() - self._since).total_seconds()
+        log.log(
+            logging.DEBUG if self._slow else logging.WARNING,
+            "the mailbox of bounces is being read for %.0f s already; mails are sent meanwhile "
+            "(see BOUNCES_URL and its server if this goes on)",
+            seconds,
+        )
+        self._slow = True
+
+    def _read(self) -> None:
+        """Whatever goes wrong here is said, once while it lasts."""
+        shop, trouble = self._shop, ""
+        try:
+            rows = list(bounces.collect(shop.database, shop.settings, self._clock, self._stopped))
+        except DigestError as error:
+            trouble = _words(error)
+            log.log(logging.DEBUG if trouble == self._said else logging.ERROR, "%s", trouble)
+        except Exception:  # whatever it is: nobody else would hear of it, and the next tick tries
+            log.exception("the mailbox of bounces could not be read")
+        else:
+            _say_bounces(rows)
+        self._said = trouble
+
+
+def _say_bounces(rows: list[bounces.Row]) -> None:
+    done = Counter(row.done.action.value for row in rows)
+    if done:
+        log.info("bounces: %s", ", ".join(f"{n} {name}" for name, n in sorted(done.items())))
+
+
+def _words(error: DigestError) -> str:
+    return f"{error.message}{f' ({error.hint})' if error.hint else ''}"

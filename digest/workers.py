@@ -13,6 +13,7 @@ import signal
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -23,7 +24,7 @@ import uvloop
 from digest.config import Settings, arm_faults
 from digest.database import Database
 from digest.deciding import Workshop, domains, workshop
-from digest.errors import DigestError, SendError
+from digest.errors import DigestError
 from digest.faults import Point, reach
 from digest.ledger import Scope
 from digest.recorder import Clock
@@ -34,7 +35,6 @@ REPORT_EVERY = 50
 """Deliveries between two messages of a worker about its progress."""
 
 _PR_SET_PDEATHSIG = 1
-
 WORTH_A_FORK = 250
 """Open deliveries for each worker that is a copy of this process: below, starting it costs more."""
 
@@ -117,11 +117,8 @@ def send(
         crew = Crew(shop, scope, clock, workers=workers, limit=limit, command="send")
         report, came = until_stopped(lambda stop: crew.report(stop, progress), again=crew.kill)
     else:
-        report, came = until_stopped(
-            lambda stop: work(
-                shop, scope, clock, command="send", stop=stop, limit=limit, progress=progress
-            )
-        )
+        job = _Job(shop.settings, scope, clock, "send", limit)
+        report, came = until_stopped(lambda stop: _reported(shop, job, stop, progress))
     report.interrupted = came
     return report
 
@@ -152,8 +149,8 @@ class Crew:
         self._processes: list[BaseProcess] = []
         for share in _shares(limit, workers):
             ours, theirs = context.Pipe(duplex=False)
-            job = _Job(theirs, settings, scope, clock, command, share)
-            process = context.Process(target=_worker, args=(job, shop if copied else None))
+            job = _Job(settings, scope, clock, command, share)
+            process = context.Process(target=_worker, args=(theirs, job, shop if copied else None))
             process.start()
             theirs.close()
             self._reports[ours] = Report()
@@ -171,7 +168,7 @@ class Crew:
         total = _together(self._reports.values())
         died = any(process.exitcode for process in self._processes)
         if died and total.stopped is None and not stop.is_set():
-            total.stopped = SendError(
+            total.stopped = DigestError(
                 "a worker process died", hint="what it had claimed is taken back by the next send"
             )
         return total
@@ -218,9 +215,8 @@ def _shares(limit: int | None, workers: int) -> list[int | None]:
 
 @dataclass(frozen=True)
 class _Job:
-    """What a worker is told."""
+    """What a process that sends is told to do."""
 
-    pipe: Connection
     settings: Settings
     scope: Scope
     clock: Clock
@@ -228,7 +224,26 @@ class _Job:
     limit: int | None
 
 
-def _worker(job: _Job, shop: Workshop | None) -> None:
+async def _reported(
+    shop: Workshop, job: _Job, stop: asyncio.Event, progress: Callable[[Report], None]
+) -> Report:
+    """Do the work. An error that ends it is a part of the report, beside what was done before."""
+    latest = Report()
+
+    def tell(report: Report) -> None:
+        nonlocal latest
+        latest = report
+        progress(report)
+
+    try:
+        begin = partial(work, command=job.command, limit=job.limit, progress=tell)
+        return await begin(shop, job.scope, job.clock, stop=stop)
+    except DigestError as error:
+        latest.stopped = error
+        return latest
+
+
+def _worker(pipe: Connection, job: _Job, shop: Workshop | None) -> None:
     """The life of one worker process.
 
     A terminal's SIGINT is the parent's, who passes it on; and whoever stops the whole group says
@@ -238,34 +253,26 @@ def _worker(job: _Job, shop: Workshop | None) -> None:
     _hear_of_the_parents_death()
     arm_faults()
     database = Database(job.settings.database_url, patience=job.settings.database_patience_seconds)
-    latest = Report()
 
     def tell(report: Report) -> None:
-        nonlocal latest
-        latest = report
         if report.total % REPORT_EVERY == 0:
-            _say(job.pipe, report)
+            _say(pipe, report)
 
     async def main(stop: asyncio.Event) -> Report:
-        own = _own(shop, database, job.settings) if shop else workshop(database, job.settings)
+        if shop is None:
+            own = workshop(database, job.settings)
+        else:  # the parent's, with what a worker must have for itself
+            settings = job.settings
+            own = replace(shop, database=database, settings=settings, domains=domains(settings))
         calm_collector()
-        return await work(
-            own,
-            job.scope,
-            job.clock,
-            command=job.command,
-            stop=stop,
-            limit=job.limit,
-            progress=tell,
-        )
+        return await _reported(own, job, stop, tell)
 
     try:
-        latest, _ = until_stopped(main, [signal.SIGTERM], again=lambda: None)
+        report, _ = until_stopped(main, [signal.SIGTERM], again=lambda: None)
     except DigestError as error:
-        phase = error.phase if isinstance(error, SendError) else "worker"
-        latest.stopped = SendError(error.message, hint=error.hint, phase=phase)
-    _say(job.pipe, latest)
-    job.pipe.close()
+        report = Report(stopped=error)
+    _say(pipe, report)
+    pipe.close()
     database.close()
 
 
@@ -278,11 +285,6 @@ def _hear_of_the_parents_death() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if parent is not None and os.getppid() != parent.pid:  # it died before we asked
         signal.raise_signal(signal.SIGTERM)
-
-
-def _own(shop: Workshop, database: Database, settings: Settings) -> Workshop:
-    """The parent's workshop with what a worker must have for itself."""
-    return replace(shop, database=database, settings=settings, domains=domains(settings))
 
 
 def _say(pipe: Connection, report: Report) -> None:

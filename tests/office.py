@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -193,14 +193,19 @@ class Office:
         url = SecretStr(f"smtp://127.0.0.1:{server.port}?starttls=never")
         return self.settings.model_copy(update={"smtp_url": url})
 
-    def start(self, *words: str, port: int | None = None, **more: Any) -> subprocess.Popen[str]:
-        """``python -m digest`` with these words, as a process of its own in the test's folder."""
+    def start(
+        self, *words: str, port: int | None = None, under: Sequence[str] = (), **more: Any
+    ) -> subprocess.Popen[str]:
+        """``python -m digest`` with these words, as a process of its own in the test's folder.
+
+        ``under`` is the command, with its words, that starts it.
+        """
         here = {"DATABASE_URL": self.settings.database_url, "VAR": str(self.settings.var)}
         here |= {"SECRET_KEY": SECRET, **{name.upper(): str(value) for name, value in more.items()}}
         if port is not None:
             here["SMTP_URL"] = f"smtp://127.0.0.1:{port}?starttls=never"
         return subprocess.Popen(
-            [sys.executable, "-m", "digest", *words],
+            [*under, sys.executable, "-m", "digest", *words],
             cwd=self.folder,
             env={**os.environ, **{f"DIGEST_{name}": value for name, value in here.items()}},
             stdout=subprocess.PIPE,

@@ -8,12 +8,19 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import zlib
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
+from urllib.parse import quote
+
+import pytest
+
+from tests.databases import REQUIRED
 
 DOVECOT = Path("/usr/sbin/dovecot")
 
@@ -93,16 +100,39 @@ Subject: Your week
 """.encode()
 
 
+PASSWORD = "s\u00e9cret:/@"
+"""Of the account on the IMAP server; LOGIN could not take it."""
+
+
 @dataclass(frozen=True)
 class Imap:
     """A running server with one account, and its Maildir."""
 
     port: int
+    tls_port: int
     maildir: Path
+    log: Path
 
     @property
     def url(self) -> str:
-        return f"imap://bounces:secret@127.0.0.1:{self.port}/INBOX"
+        return self.at(self.port)
+
+    def at(self, port: int, scheme: str = "imap") -> str:
+        """The account as ``BOUNCES_URL`` names it."""
+        return f"{scheme}://bounces:{quote(PASSWORD, safe='')}@127.0.0.1:{port}/INBOX"
+
+    def logins(self, connections: int) -> list[str]:
+        """How those who connected logged in: over "TLS" or "plain"; who did not is left out.
+
+        The log has a line for each of them, a little later, and one for us, who asked if it is up.
+        """
+        end = time.monotonic() + 20
+        while len(seen := [x for x in self.log.read_text().splitlines() if "-login: " in x]) <= (
+            connections
+        ):
+            assert time.monotonic() < end, seen
+            time.sleep(0.02)
+        return ["TLS" if ", TLS" in line else "plain" for line in seen if " Login: " in line]
 
     def deliver(self, name: str, content: bytes) -> None:
         """Put a mail into the mailbox as a mail server does."""
@@ -121,37 +151,50 @@ class Imap:
 
 
 @contextmanager
-def imap_server() -> Iterator[Imap]:
-    """Dovecot on a free port of the loopback, with everything it needs in a folder of its own."""
+def imap_server(certificate: Path | None = None) -> Iterator[Imap]:
+    """Dovecot on free ports of the loopback, with everything it needs in a folder of its own.
+
+    It speaks TLS only with the ``certificate`` in that folder.
+    """
+    if not DOVECOT.is_file():
+        assert "dovecot" not in REQUIRED, f"{DOVECOT} is missing"
+        pytest.skip(f"needs an IMAP server at {DOVECOT}; on Debian: apt install dovecot-imapd")
     folder = Path(tempfile.mkdtemp(prefix="dc"))  # short, because of the sockets in it
     user = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
-    port = _free_port()
+    ports = _free_port(), _free_port() if certificate else 0
     maildir = folder / "Maildir"
     for name in ("new", "cur", "tmp"):
         (maildir / name).mkdir(parents=True)
     for path in (folder, maildir, *maildir.iterdir()):
         path.chmod(0o777)
     config = folder / "dovecot.conf"
-    config.write_text(_config(folder, port, user))
+    config.write_text(_config(folder, ports, user, certificate))
     process = subprocess.Popen([DOVECOT, "-F", "-c", config], start_new_session=True)
     try:
-        _greeted(port)
-        yield Imap(port, maildir)
+        _greeted(ports[0])
+        yield Imap(*ports, maildir, folder / "log")
     finally:
         process.terminate()
         process.wait(10)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _config(folder: Path, port: int, user: pwd.struct_passwd) -> str:
+def _config(
+    folder: Path, ports: tuple[int, int], user: pwd.struct_passwd, certificate: Path | None
+) -> str:
     group = user.pw_gid
+    tls = (
+        f"ssl = yes\nssl_cert = <{certificate / 'cert.pem'}\nssl_key = <{certificate / 'key.pem'}"
+        if certificate
+        else "ssl = no"
+    )
     return f"""
 base_dir = {folder}/run
 state_dir = {folder}/run
 log_path = {folder}/log
 protocols = imap
 listen = 127.0.0.1
-ssl = no
+{tls}
 disable_plaintext_auth = no
 default_internal_user = {user.pw_name}
 default_login_user = {user.pw_name}
@@ -161,7 +204,7 @@ first_valid_gid = 0
 mail_location = maildir:{folder}/Maildir
 passdb {{
   driver = static
-  args = password=secret
+  args = password={PASSWORD}
 }}
 userdb {{
   driver = static
@@ -170,10 +213,11 @@ userdb {{
 service imap-login {{
   chroot =
   inet_listener imap {{
-    port = {port}
+    port = {ports[0]}
   }}
   inet_listener imaps {{
-    port = 0
+    port = {ports[1]}
+    ssl = yes
   }}
 }}
 service anvil {{
@@ -206,3 +250,53 @@ def _greeted(port: int) -> None:
             pass
         assert time.monotonic() < end, "the IMAP server does not answer"
         time.sleep(0.05)
+
+
+class Tap:
+    """A way to a server on the loopback that keeps what a client says to it, as it is on the wire.
+
+    ``kept`` lists it connection by connection.
+    """
+
+    def __init__(self, to: int) -> None:
+        self._to = to
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listening.getsockname()[1]
+        self.kept: list[bytearray] = []
+        self._ends: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self) -> Self:
+        self._run(self._accept)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(10)
+        for end in (self._listening, *self._ends):
+            end.close()
+
+    def _run(self, work: Callable[..., None], *what: object) -> None:
+        thread = threading.Thread(target=work, args=what, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._listening.accept()
+                far = socket.create_connection(("127.0.0.1", self._to))
+                self._ends += [near, far]
+                self.kept.append(bytearray())
+                self._run(_pass_on, near, far, self.kept[-1])
+                self._run(_pass_on, far, near, bytearray())
+
+
+def _pass_on(source: socket.socket, to: socket.socket, kept: bytearray) -> None:
+    with suppress(OSError):
+        while data := source.recv(65_536):
+            kept += data
+            to.sendall(data)
+    with suppress(OSError):
+        to.shutdown(socket.SHUT_RDWR)

@@ -335,6 +335,58 @@ def test_refusals_while_sending_count_the_same(desk: Desk, reply: str) -> None:
     assert desk.reasons() == ["soft-bounces"]
 
 
+Door = Callable[[Desk, str, str], None]
+"""A way by which a server says that Ann's mailbox does not take the mail of a period."""
+
+
+def while_sending(desk: Desk, period: str, reply: str) -> None:
+    monday = NOW + timedelta(weeks=PERIODS.index(period))
+    desk.office.plan(period, monday)
+    desk.office.send({"RCPT": reply}, now=monday)
+
+
+def in_a_bounce(desk: Desk, period: str, reply: str) -> None:
+    status = reply.split(" ")[1]
+    desk.returned(dsn(desk.sent(period), "ann@people.example", status=status, reply=reply))
+
+
+DISABLED, FULL = "550 5.2.1 no", "452 4.2.2 mailbox full"
+
+
+@pytest.mark.parametrize("first", [while_sending, in_a_bounce])
+@pytest.mark.parametrize("second", [while_sending, in_a_bounce])
+def test_a_disabled_mailbox_is_suppressed_in_the_second_period_whoever_says_it(
+    desk: Desk, first: Door, second: Door
+) -> None:
+    first(desk, PERIODS[0], DISABLED)
+    assert desk.reasons() == []
+    second(desk, PERIODS[1], DISABLED)
+    assert desk.reasons() == ["soft-bounces"]
+
+
+@pytest.mark.parametrize("tell", [while_sending, in_a_bounce])
+def test_one_word_of_disabled_counts_like_any_other(desk: Desk, tell: Door) -> None:
+    tell(desk, PERIODS[0], FULL)
+    tell(desk, PERIODS[1], DISABLED)
+    assert desk.reasons() == []
+    tell(desk, PERIODS[2], FULL)
+    assert desk.reasons() == ["soft-bounces"]
+
+
+def test_disabled_twice_in_one_period_is_once(desk: Desk) -> None:
+    sender = desk.sent(PERIODS[0])
+    for words in ("550 5.2.1 disabled", "550 5.2.1 the account is disabled"):
+        bounce = dsn(sender, "ann@people.example", status="5.2.1", reply=words)
+        assert desk.returned(bounce) == "counted"
+    assert desk.reasons() == []
+
+
+def test_a_mailbox_that_is_disabled_fails_and_says_so(desk: Desk) -> None:
+    while_sending(desk, PERIODS[0], DISABLED)
+    (row,) = desk.office.rows().values()
+    assert (row.state, row.reason) == ("failed", "disabled")
+
+
 def test_trouble_on_the_way_does_not_count_while_sending(desk: Desk) -> None:
     for number, period in enumerate(PERIODS):
         monday = NOW + timedelta(weeks=number)

@@ -3,7 +3,6 @@
 import asyncio
 import smtplib
 import ssl
-import subprocess
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
@@ -34,6 +33,7 @@ from digest.smtp import (
 from digest.smtp.breaker import REFUSALS
 from digest.smtp.connection import transparent
 from digest.smtp.replies import tidy
+from tests.certificates import make_certificate
 from tests.office import until
 from tests.scripted_smtp import Drop, Raw, Script, ScriptedServer, Step, Wait
 
@@ -566,24 +566,6 @@ class TestStoppingTheRun:
         assert [outcome.state for outcome in outcomes] == ["failed", "failed", "sent"] * REFUSALS
 
 
-def make_certificate(
-    folder: Path, names: str = "IP:127.0.0.1", days: int = 2
-) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """A server's context with a certificate for ``names``, and a client's that trusts it."""
-
-    def openssl(*words: str) -> None:
-        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
-
-    kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    subject = ["-subj", "/CN=mail.example", "-addext", f"subjectAltName={names}"]
-    openssl("req", "-new", *kind, *subject, "-keyout", "key.pem", "-out", "wish.pem")
-    signed = ["-signkey", "key.pem", "-copy_extensions", "copy", "-days", f"{days}"]
-    openssl("x509", "-req", "-in", "wish.pem", *signed, "-out", "cert.pem")
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-    return server, ssl.create_default_context(cafile=str(folder / "cert.pem"))
-
-
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     """A server's context for 127.0.0.1, and a client's that trusts it."""
@@ -715,7 +697,7 @@ class TestReplies:
             ("rcpt", 550, "5.1.1 no such user", "person", "address"),
             ("rcpt", 550, "5.1.10 null MX", "person", "address"),
             ("rcpt", 556, "domain does not accept mail", "person", "address"),
-            ("body", 550, "5.2.1 disabled", "person", "address"),
+            ("body", 550, "5.2.1 disabled", "person", "disabled"),
             ("rcpt", 550, "user unknown", "person", "unclear"),
             ("rcpt", 552, "5.2.2 over quota", "later", "full"),
             ("rcpt", 452, "4.2.2 mailbox full", "later", "full"),

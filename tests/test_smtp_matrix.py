@@ -116,6 +116,10 @@ CASES = [
         for verb in ("RCPT", "DATA", ".")
     ),
     *(
+        Case("5xx: mailbox disabled", verb, "550 5.2.1 disabled", "failed", "disabled")
+        for verb in ("RCPT", "DATA", ".")
+    ),
+    *(
         Case("5xx: without a reason", verb, "550 no", "failed", "unclear")
         for verb in ("RCPT", "DATA", ".")
     ),

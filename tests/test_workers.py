@@ -211,7 +211,7 @@ def test_an_error_in_a_worker_reaches_the_report_in_words(office: Office) -> Non
     office.refuse_marks()
     with serving() as server:
         end = ended(send(office, server, "--workers", "2"))
-    assert end.code == 1
+    assert end.code == 2
     assert "disk is full" in end.err
     assert "make room" in end.err
     assert "Traceback" not in end.err

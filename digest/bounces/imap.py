@@ -6,6 +6,7 @@ committed: after a crash they are read again, which changes nothing.
 
 from __future__ import annotations
 
+import binascii
 import imaplib
 import re
 import ssl
@@ -67,19 +68,17 @@ def parse_url(text: str) -> Account:
 
 @contextmanager
 def opened(account: Account) -> Iterator[Box]:
-    """The mailbox, while it is open."""
-    with _translated(account):
-        connection = _connected(account.server)
-        try:
-            connection.login(account.server.user, account.server.password)
-            name = account.mailbox.replace("\\", "\\\\").replace('"', '\\"')
-            answer, said = connection.select(f'"{name}"')
-            if answer != "OK":
-                raise ConfigError(_SETTING, f"no such mailbox: {_text(said)}", hint=_FORM)
-            yield Box(connection)
-        finally:
-            with suppress(OSError, imaplib.IMAP4.error):
-                connection.logout()
+    """The mailbox, while it is open.
+
+    Whatever is wrong with it is one error that says what to mend, and never the password, which
+    crosses the network only after TLS that is proved.
+    """
+    with _translated(account.server), _connected(account.server) as connection:
+        _log_in(connection, account.server)
+        _select(connection, account.mailbox)
+        yield Box(connection)
+        with suppress(OSError, imaplib.IMAP4.error):
+            connection.logout()
 
 
 class Box:
@@ -108,30 +107,110 @@ class Box:
         self._connection.uid("STORE", ",".join(numbers), "+FLAGS.SILENT", r"(\Seen)")
 
 
-def _connected(server: Server) -> imaplib.IMAP4:
+@contextmanager
+def _connected(server: Server) -> Iterator[imaplib.IMAP4]:
+    """A connection that is as safe as it has to be; it is cut where it does not end well."""
+    connection = _greeted(server)
+    try:
+        offered = "STARTTLS" in connection.capabilities
+        if server.tls is Tls.REQUIRE and not offered:
+            raise InputError(
+                f"the mailbox of bounces: {server} does not offer STARTTLS",
+                hint="use imaps:// in BOUNCES_URL if the server does; nothing was logged in",
+            )
+        if offered and server.tls in {Tls.AUTO, Tls.REQUIRE}:
+            connection.starttls(_context(server))
+        yield connection
+    finally:
+        with suppress(OSError):
+            connection.shutdown()
+
+
+def _greeted(server: Server) -> imaplib.IMAP4:
+    if server.tls is not Tls.IMPLICIT:
+        return imaplib.IMAP4(server.host, server.port, timeout=TIMEOUT_SECONDS)
+    context = _context(server)
+    return imaplib.IMAP4_SSL(server.host, server.port, ssl_context=context, timeout=TIMEOUT_SECONDS)
+
+
+def _context(server: Server) -> ssl.SSLContext:
     context = ssl.create_default_context()
-    if server.is_loopback:
+    if server.tls is Tls.AUTO:  # the loopback: nobody is in between, certificates rarely fit it
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    if server.tls is Tls.IMPLICIT:
-        return imaplib.IMAP4_SSL(
-            server.host, server.port, ssl_context=context, timeout=TIMEOUT_SECONDS
+    return context
+
+
+def _log_in(connection: imaplib.IMAP4, server: Server) -> None:
+    """By SASL where it is offered: LOGIN takes no more than ASCII (RFC 3501, 6.2.3)."""
+    if "AUTH=PLAIN" in connection.capabilities:
+        secret = f"\0{server.user}\0{server.password}".encode()
+        connection.authenticate("PLAIN", lambda _: secret)
+    elif "LOGINDISABLED" in connection.capabilities:
+        raise ConfigError(
+            _SETTING,
+            f"{server} takes no password on this connection",
+            hint="use imaps://, or ask the server's operator for a port with STARTTLS",
         )
-    connection = imaplib.IMAP4(server.host, server.port, timeout=TIMEOUT_SECONDS)
-    if server.tls is Tls.REQUIRE:
-        connection.starttls(context)
-    return connection
+    elif not (server.user + server.password).isascii():
+        raise ConfigError(
+            _SETTING,
+            f"{server} takes no user or password that is not ASCII",
+            hint="give the account an ASCII password",
+        )
+    else:
+        connection.login(_quoted(server.user), server.password)
+
+
+def _select(connection: imaplib.IMAP4, mailbox: str) -> None:
+    answer, said = connection.select(_quoted(mailbox))
+    if answer != "OK":
+        raise ConfigError(_SETTING, f"no such mailbox: {_text(said)}", hint=_FORM)
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+# --- what went wrong, and what to do about it ---
 
 
 @contextmanager
-def _translated(account: Account) -> Iterator[None]:
-    """Turn what goes wrong into one error that says where, and never the password."""
+def _translated(server: Server) -> Iterator[None]:
     try:
         yield
-    except (OSError, EOFError, imaplib.IMAP4.error) as error:
+    except (OSError, EOFError, UnicodeError, binascii.Error, imaplib.IMAP4.error) as error:
         raise InputError(
-            f"the mailbox of bounces on {account.server}: {_text([error])}",
-            hint="see BOUNCES_URL; the mails stay unseen, and the next reading takes them",
+            f"the mailbox of bounces on {server}: {_told(error)}",
+            hint=f"{_hint(server, error)}; the mails stay unseen, and the next reading takes them",
         ) from error
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is refused: {error.verify_message or error.reason}"
+    if isinstance(error, UnicodeError | binascii.Error):
+        return "it answers what is not IMAP"
+    return _text(error.args[-1:]) or type(error).__name__
+
+
+def _hint(server: Server, error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return (
+            "mend the server's certificate, or name its authority in SSL_CERT_FILE; BOUNCES_URL "
+            "must name the server as the certificate does"
+        )
+    if isinstance(error, ssl.SSLError) and server.tls is Tls.IMPLICIT:
+        return (
+            "imaps:// is for ports that speak TLS from the start (993); write imap:// for one that "
+            "offers STARTTLS (143)"
+        )
+    if isinstance(error, TimeoutError) and server.tls is not Tls.IMPLICIT:
+        return (
+            "silence: a firewall, or a port that speaks TLS from the start (993), for which "
+            "BOUNCES_URL must begin with imaps://"
+        )
+    return "look at BOUNCES_URL and at the server"
 
 
 def _text(said: Iterable[object]) -> str:

@@ -36,7 +36,7 @@ _AT_RCPT = re.compile(
 _LOOSE = frozenset({"3.0", "4.0", "4.1", "4.3", "4.4", "4.6", "4.7", "5.0", "5.1"})
 """Subjects and details that are given for lack of a better one, or are about hosts."""
 _SURE_CODES = frozenset({Meaning.ADDRESS, Meaning.FULL, Meaning.MESSAGE, Meaning.POLICY})
-_MAILBOX = frozenset({Meaning.FULL, Meaning.UNCLEAR})
+_MAILBOX = frozenset({Meaning.FULL, Meaning.DISABLED, Meaning.UNCLEAR})
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +110,9 @@ def _group(text: str) -> Group | None:
 
 
 def _by_code(status: str, told: str) -> Meaning:
-    """What the same reply would mean at RCPT; 5.2.1 (disabled) may pass, as long as it is alone."""
+    """What the same reply would mean at RCPT."""
     found = _CODE.search(told)
     code = found[1] if found else {"4": "450", "5": "550"}.get(status[:1], "550")
-    if status == "5.2.1":
-        return Meaning.UNCLEAR
     if status == "5.4.4":
         return Meaning.ADDRESS
     return classify(Reply(int(code), status if status[:1] == code[:1] else "", "rcpt")).meaning

@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, select, update
 from sqlmodel import Session
 
 from digest.address import key_of
@@ -21,11 +21,14 @@ from digest.bounces.findings import Kind, Report
 from digest.database import insert
 from digest.ledger import Outcome
 from digest.models import Bounce, Delivery, Suppression, User, table
+from digest.smtp.replies import DISABLED_STATUS, parse_enhanced
 from digest.subscriptions import suppress, unsubscribe
 
 _bounces, _deliveries = table(Bounce), table(Delivery)
 _suppressions, _users = table(Suppression), table(User)
 
+DISABLED_PERIODS = 2
+"""A mailbox that is disabled rarely comes back, and some are: one word for it is not enough."""
 PERIOD_LETTER = slice(4, 6)
 """Where ``-W`` stands in a period; servers change the case of local parts."""
 UNWANTED = frozenset({"abuse", "fraud", "opt-out", "opt-out-list"})
@@ -118,7 +121,7 @@ def given_up(session: Session, outcome: Outcome, limit: int, now: datetime) -> N
         "email_key": outcome.sick_address,
         "reported": "",
         "kind": Kind.SOFT.value,
-        "status": "",
+        "status": _status(outcome.reply),
         "said": outcome.reply,
         "counts": True,
         "received_at": now,
@@ -212,16 +215,26 @@ def _act(session: Session, report: Report, sent: Sent, limit: int, now: datetime
 def _count(
     session: Session, email_key: str, limit: int, said: str, now: datetime
 ) -> tuple[Action, str]:
-    """Suppress an address that was not to be reached in ``limit`` different periods."""
-    periods = (
-        session.scalar(
-            select(func.count(_bounces.c.period.distinct())).where(
-                _bounces.c.email_key == email_key, _bounces.c.counts
-            )
-        )
-        or 0
-    )
-    if periods < limit:
-        return Action.COUNTED, f"{periods} of {limit} periods: {said}"
+    """Suppress an address whose mailbox was not to be reached in so many different periods.
+
+    ``limit`` for any reason, :data:`DISABLED_PERIODS` where its server says that it is disabled.
+    """
+    found = session.execute(
+        select(_bounces.c.period, _bounces.c.status)
+        .where(_bounces.c.email_key == email_key, _bounces.c.counts)
+        .distinct()
+    ).all()
+    counts = [(len({period for period, _ in found}), limit)]
+    if disabled := sum(status == DISABLED_STATUS for _, status in found):
+        counts.append((disabled, DISABLED_PERIODS))
+    number, most = min(counts, key=lambda count: count[1] - count[0])
+    if number < most:
+        return Action.COUNTED, f"{number} of {most} periods: {said}"
     suppress(session, email_key, "soft-bounces", now, said)
-    return Action.SUPPRESSED, f"the mailbox could not be reached in {periods} periods: {said}"
+    return Action.SUPPRESSED, f"the mailbox could not be reached in {number} periods: {said}"
+
+
+def _status(reply: str) -> str:
+    """The enhanced code of a reply as the ledger keeps it, "" where it has none."""
+    code, _, text = reply.partition(" ")
+    return parse_enhanced(int(code), text) if code.isdecimal() else ""

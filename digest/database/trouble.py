@@ -18,7 +18,12 @@ _HINTS = (
     ("unable to open", "the folder does not exist or is not readable for this user"),
     ("not a database", "the file is not SQLite, or damaged; restore it from a backup"),
     ("malformed", "the file is damaged; restore it from a backup"),
+    (
+        "i/o error",
+        "see whether the disk is broken, read-only or over quota; nothing recorded is lost",
+    ),
     ("disk", "make room on the disk; nothing that was recorded is lost"),
+    ("no space left", "make room on the disk; nothing that was recorded is lost"),
     ("already exists", "the database is of another program; use another DATABASE_URL"),
     ("no such table", "the database is of another program, or its tables were removed"),
     ("connection refused", "start the server, or correct DATABASE_URL"),
@@ -29,7 +34,6 @@ _HINTS = (
     ("does not exist", "make the database and its user, see docs/configuration.md"),
     ("too many", "allow more connections on the server, or run fewer processes"),
     ("remaining connection slots", "allow more connections on the server, or run fewer processes"),
-    ("i/o error", "see whether the disk is full or broken; nothing that was recorded is lost"),
     ("starting up", "the server is on its way; try again"),
     ("shutting down", "the server is being stopped or started; try again"),
 )

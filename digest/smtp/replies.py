@@ -18,6 +18,9 @@ Phase = Literal["address", "connect", "starttls", "auth", "mail", "rcpt", "data"
 MAX_TEXT = 500
 """Characters of a reply's text that are kept; servers may send kilobytes."""
 
+DISABLED_STATUS = "5.2.1"
+"""The enhanced code of a mailbox that is disabled and takes no mail."""
+
 _ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?!\S)")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _MAILBOX = re.compile(r"[^\s<>,;]+@[^\s<>,;]+")
@@ -36,10 +39,12 @@ class Verdict(StrEnum):
 
 
 class Meaning(StrEnum):
-    """Why; only the first two say anything about the recipient's address."""
+    """Why; only the first three say anything about the recipient's address."""
 
     ADDRESS = "address"
     """The address is dead: suppress it."""
+    DISABLED = "disabled"
+    """The mailbox takes no mail (RFC 3463, X.2.1): suppress it if a later week hears the same."""
     UNCLEAR = "unclear"
     """Probably the recipient, but the server does not say: suppress only if it happens again."""
     FULL = "full"
@@ -132,7 +137,8 @@ RULES: tuple[Rule, ...] = (
     Rule(_PERSON, Meaning.MESSAGE, phase="mail", code="552"),
     Rule(_LATER, Meaning.POLICY, phase="mail", code="5.."),
     Rule(_PERSON, Meaning.POLICY, enhanced=r"5\.1\.[78]"),
-    Rule(_PERSON, Meaning.ADDRESS, code="5..", enhanced=r"5\.1\.([1236]|10)|5\.2\.1"),
+    Rule(_PERSON, Meaning.ADDRESS, code="5..", enhanced=r"5\.1\.([1236]|10)"),
+    Rule(_PERSON, Meaning.DISABLED, code="5..", enhanced=DISABLED_STATUS.replace(".", r"\.")),
     Rule(_PERSON, Meaning.ADDRESS, phase="rcpt", code="556"),
     Rule(_PERSON, Meaning.POLICY, code="5..", enhanced=r"5\.7\.\d+"),
     Rule(_PERSON, Meaning.MESSAGE, code="5..", enhanced=r"5\.(6|5)\.\d+|5\.3\.4"),
