@@ -37,14 +37,14 @@ from tests.office import (
 )
 from tests.scripted_smtp import ScriptedServer
 
-USERS = [f"user{n:02}" for n in range(30)]
+USERS = [f"user{n:02}" for n in range(60)]  # more than two processes take up at once
 ADDRESSES = {f"{user}@people.example" for user in USERS}
 CONNECTIONS = 3
 
 
 @pytest.fixture
 def office(tmp_path: Path) -> Iterator[Office]:
-    """Thirty people wait for their mail."""
+    """Sixty people wait for their mail."""
     with open_office(tmp_path) as office:
         prepare(office)
         yield office
