@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select, update
 
-from digest import faults, look, subscriptions, window
+from digest import look, subscriptions, window
 from digest.faults import Point
 from digest.models import Run, Snapshot, Subscription, table
 from tests.office import (
@@ -319,7 +320,13 @@ def test_an_order_that_names_no_way_to_die_is_refused(office: Office, order: str
     assert office.rows() == {}
 
 
-def test_a_point_does_nothing_unless_the_environment_asks_for_it() -> None:
-    faults.arm("")
-    for point in Point:
-        faults.reach(point)
+@pytest.mark.parametrize(("orders", "code"), [([""], 0), (["marked", ""], 0), (["marked"], -9)])
+def test_a_point_does_nothing_unless_the_last_order_asks_for_it(
+    orders: list[str], code: int
+) -> None:
+    armed = "; ".join(f"faults.arm({order!r})" for order in orders)
+    passing = "[faults.reach(point) for point in faults.Point]; print('alive')"
+    words = [sys.executable, "-c", f"from digest import faults; {armed}; {passing}"]
+    process = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert process.returncode == code
+    assert process.stdout == ("" if code else "alive\n")
