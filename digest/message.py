@@ -67,8 +67,8 @@ _LINE_ENDS = re.compile(r"[\t-\r\x1c-\x1f\x85\u2028\u2029]")
 # The rest of C0, DEL and C1, and the marks that turn the direction of the text after them.
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _LONGEST_WORD = 60
-# HTML reads references to C1 as those to other characters (WHATWG HTML, 13.2.5.80).
-_REMAPPED = re.compile(rb"&#1[2-5][0-9];")
+# HTML reads references to C1 as others, and to surrogates as none (WHATWG HTML, 13.2.5.80).
+_REMAPPED = re.compile(rb"&#(?:1[2-5][0-9]|5[5-7][0-9]{3});")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,18 +178,12 @@ def clean(text: str, limit: int) -> str:
 
 def quoted_printable(text: str) -> bytes:
     """``text`` in UTF-8 as quoted-printable: CRLF lines of at most 76 octets, ending in CRLF."""
-    octets = _unix_lines(text).encode()
+    text = text.replace("\x00", "").replace("\r\n", "\n").replace("\r", "\n")
+    octets = (text if is_text(text) else _SURROGATES.sub("\ufffd", text)).encode()
     if not octets.endswith(b"\n"):
         octets += b"\n"
     # The encoder writes its soft line breaks in the style of the first line end it meets.
     return binascii.b2a_qp(octets.replace(b"\n", b"\r\n"), istext=True)
-
-
-def _unix_lines(text: str) -> str:
-    """``text`` without what no message may hold: NUL, lone surrogates, other line ends."""
-    if "\x00" in text or "\r" in text:
-        text = text.replace("\x00", "").replace("\r\n", "\n").replace("\r", "\n")
-    return text if is_text(text) else _SURROGATES.sub("\ufffd", text)
 
 
 def _html_part(html: str) -> tuple[bytes, bytes]:
@@ -213,8 +207,8 @@ def _plain_lines(html: str) -> bytes | None:
 
     Lines end where a space stood, which is the same everywhere but in preformatted text.
     """
-    octets = _unix_lines(html).encode("ascii", "xmlcharrefreplace")
-    if b"<pre" in octets or _REMAPPED.search(octets):
+    octets = html.encode("ascii", "xmlcharrefreplace")
+    if b"\0" in octets or b"\r" in octets or b"<pre" in octets or _REMAPPED.search(octets):
         return None
     octets = octets.replace(b' style="', b'\nstyle="')
     lines = octets.rstrip(b"\n").split(b"\n")

@@ -67,7 +67,7 @@ def run(template: Template, context: dict[str, Any]) -> str:
         return template.render(context)
     except TemplateNotFound as error:
         raise TemplateError(f"{error.name}", None, "is missing") from error
-    except Exception as error:
+    except Exception as error:  # whatever an expression raises: told with its place, or as it is
         files = {
             frame.filename: frame.lineno for frame in traceback.extract_tb(error.__traceback__)
         }
