@@ -61,6 +61,12 @@ class Settings(BaseSettings):
     soft_bounces: int = Field(
         3, ge=1, description="periods with a soft bounce before an address is suppressed"
     )
+    dkim_keys: str = Field(
+        "", description="selector:file of the private keys that sign mails; empty: no DKIM"
+    )
+    dkim_domain: str = Field(
+        "", description="the domain that DKIM signs for; empty: the domain of FROM"
+    )
     reply_to: str = Field("", description="where answers to a mail go; empty: to FROM")
     site_name: str = Field("Fieldnotes", description="what readers call the platform", min_length=1)
     base_url: str = Field(_NO_SITE, description="where the recipient pages are reached")
