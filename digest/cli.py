@@ -389,7 +389,7 @@ def check() -> int:
     """Look at configuration, database, templates and mail server; say what is wrong."""
     found = checks.run_checks(_now())
     console.print_checks(found)
-    return 0 if all(finding.problem is None for finding in found) else 2
+    return 2 if any(finding.is_wrong for finding in found) else 0
 
 
 # --- shared by the commands ----------------------------------------------------------------------

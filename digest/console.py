@@ -275,9 +275,8 @@ def print_checks(found: list[Finding]) -> None:
         if finding.problem is None:
             out.print(f"[green]ok[/]   {finding.name}: {escape(finding.fact)}", soft_wrap=True)
         else:
-            out.print(
-                f"[red]wrong[/] {finding.name}: {escape(finding.problem.message)}", soft_wrap=True
-            )
+            sign = "[red]wrong[/]" if finding.is_wrong else "[yellow]note[/] "
+            out.print(f"{sign} {finding.name}: {escape(finding.problem.message)}", soft_wrap=True)
             if finding.problem.hint:
                 out.print(f"      {escape(finding.problem.hint)}", style="dim", soft_wrap=True)
 
