@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from digest import message
 from digest.address import Address, BadAddress, parse
@@ -79,12 +79,15 @@ class Mailer:
         links = self.links(snapshot.user, snapshot.period)
         rendered = self.renderer.render(snapshot, links, author.weekday)
         to: Address = parse(author.email)
+        name = message.message_id(snapshot.period, snapshot.user, self._secret, self._host)
+        mail_from = self._envelope_sender(name)
         envelope = Envelope(
             to=to,
             to_name=snapshot.name,
-            message_id=message.message_id(snapshot.period, snapshot.user, self._secret, self._host),
+            message_id=name,
             date=date,
             unsubscribe_url=links.unsubscribe,
+            unsubscribe_mailto=self._leaving_by_mail(mail_from),
             browser_url=links.browser,
             feedback_id=self._feedback.format(period=snapshot.period),
             language="en",
@@ -94,8 +97,7 @@ class Mailer:
         )
         if self._signer is not None:
             content = self._signer.signed(content, date)
-        mail_from = self._envelope_sender(envelope.message_id)
-        return Mail(mail_from, str(to), envelope.message_id, rendered, content)
+        return Mail(mail_from, str(to), name, rendered, content)
 
     def _envelope_sender(self, message_id: str) -> str:
         """Where a bounce of this one mail goes (VERP): the same at every attempt."""
@@ -103,6 +105,12 @@ class Mailer:
             return str(self._sender)
         token = message_id.strip("<>").partition("@")[0]
         return f"{self._bounces.local}+{token}@{self._bounces.domain}"
+
+    def _leaving_by_mail(self, mail_from: str) -> str:
+        """For mail programs that know no one-click: ``digest bounces`` reads what they send."""
+        if self._bounces is None:
+            return ""
+        return f"mailto:{quote(mail_from, safe='@+')}?subject=unsubscribe"
 
 
 def signer(settings: Settings) -> Signer | None:
