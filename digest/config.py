@@ -16,7 +16,14 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from digest import faults, window
@@ -131,6 +138,26 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(
         900, ge=1, description="how long a claim lasts without a heartbeat"
     )
+
+    keep_views_weeks: int = Field(
+        0, ge=0, description="how long views and reactions are kept; 0: for ever"
+    )
+    keep_snapshots_weeks: int = Field(
+        0, ge=0, description="how long the numbers and words of mails are kept; 0: for ever"
+    )
+    keep_ledger_weeks: int = Field(
+        0, ge=0, description="how long deliveries, bounces and runs are kept; 0: for ever"
+    )
+
+    @field_validator("keep_views_weeks", "keep_snapshots_weeks", "keep_ledger_weeks")
+    @classmethod
+    def _is_long_enough(cls, value: int, info: ValidationInfo) -> int:
+        # 26 earlier weeks for comparisons, the week of the mail, and one that is not over; the
+        # rest is for mails that are late.
+        least = 30 + info.data.get("max_lateness_hours", 0) // 168
+        if 0 < value < least:
+            raise ValueError(f"a mail looks back on half a year: at least {least}, or 0 for ever")
+        return value
 
     @field_validator("timezone")
     @classmethod

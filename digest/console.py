@@ -186,6 +186,14 @@ def print_members(rows: Sequence[Mapping[str, Any]], total: int) -> None:
         out.print(f"and {total - len(rows):,} more")
 
 
+def print_pruned(gone: Mapping[str, int], *, dry: bool) -> None:
+    """What was deleted, or would be."""
+    for name, rows in sorted(gone.items()):
+        out.print(f"{rows:,} rows of {name} {'would go' if dry else 'are gone'}")
+    if not gone:
+        out.print("Nothing to prune: the KEEP_…_WEEKS keep all there is.")
+
+
 def print_nothing(standing: Mapping[tuple[str, str], int], week: str | None) -> None:
     """Why a send had nothing to do."""
     said = ", ".join(describe(standing)) or "nobody was planned"

@@ -16,7 +16,7 @@ from functools import partial
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from digest import bounces, ledger, subscriptions, workers
+from digest import bounces, ledger, pruning, subscriptions, workers
 from digest.deciding import Workshop
 from digest.errors import DigestError
 from digest.ledger import Scope
@@ -58,10 +58,19 @@ async def serve(
         max_instances=1,
         misfire_grace_time=None,
     )
+    tidying = asyncio.Lock()
+
+    async def on_day() -> None:
+        async with tidying:
+            tidy = partial(pruning.daily, shop.database, shop.settings, clock(), stop.is_set)
+            await asyncio.to_thread(tidy)
+
+    daily = IntervalTrigger(days=1, timezone=UTC)
+    scheduler.add_job(on_day, daily, next_run_time=clock(), misfire_grace_time=None)
     scheduler.start()
     await stop.wait()
     scheduler.pause()
-    async with ticking:  # a run under way ends in its own time: nothing is left in doubt
+    async with ticking, tidying:  # a run under way ends in its own time: nothing is left in doubt
         scheduler.shutdown(wait=False)
 
 

@@ -80,10 +80,7 @@ def naming(server: ScriptedNames) -> Iterator[ScriptedNames]:
             if reply := server.answer(self.rfile.read(size), "tcp"):
                 self.wfile.write(len(reply).to_bytes(2) + reply)
 
-    with (
-        socketserver.UDPServer(("127.0.0.1", 0), Udp) as udp,
-        socketserver.TCPServer(udp.server_address, Tcp) as tcp,
-    ):
+    with _both(Udp, Tcp) as (udp, tcp):
         server.port = udp.server_address[1]
         threads = [
             threading.Thread(target=one.serve_forever, kwargs={"poll_interval": 0.02})
@@ -98,3 +95,21 @@ def naming(server: ScriptedNames) -> Iterator[ScriptedNames]:
                 one.shutdown()
             for thread in threads:
                 thread.join()
+
+
+@contextmanager
+def _both(
+    udp: type[socketserver.BaseRequestHandler], tcp: type[socketserver.BaseRequestHandler]
+) -> Iterator[tuple[socketserver.UDPServer, socketserver.TCPServer]]:
+    """The two servers on one port, which must be free for both."""
+    for _ in range(100):
+        first = socketserver.UDPServer(("127.0.0.1", 0), udp)
+        try:
+            second = socketserver.TCPServer(("127.0.0.1", first.server_address[1]), tcp)
+        except OSError:  # somebody else has it
+            first.server_close()
+            continue
+        with first, second:
+            yield first, second
+        return
+    raise AssertionError("no port is free for both")

@@ -18,7 +18,7 @@ LAYERS = {
         "audience facts weeks history judgements sections compose snapshots"
         " colour folders inline wording templating render message dkim mail smtp"
     ),
-    "use": "bounces planning deciding recorder run workers look checks",
+    "use": "bounces planning deciding recorder run workers look pruning checks",
     "doors": "console scheduler web cli",
 }
 """Every module imports only modules that stand before it, in this order."""
