@@ -19,7 +19,19 @@ from datetime import UTC, datetime, time, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Select, Table, and_, delete, func, or_, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Delete,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    func,
+    or_,
+    select,
+    true,
+)
 from sqlmodel import Session
 
 from digest import history, judgements, ledger
@@ -39,6 +51,7 @@ REST_SECONDS = 0.1
 _posts, _views, _reactions = table(Post), table(View), table(Reaction)
 _judgements, _snapshots, _bounces = table(Judgement), table(Snapshot), table(Bounce)
 _deliveries, _runs = table(Delivery), table(Run)
+_ALL = true()
 _EARLIEST_ZONE = timedelta(hours=14)
 _JUDGED_AT = timedelta(hours=judgements.HOURS)
 
@@ -153,11 +166,11 @@ class _Pruner:
             unjudged = {id_: at for id_, at, done in page if at is not None and not done}
             if unjudged:
                 self._write(partial(judgements.settle, published=unjudged))
-            self._drain(facts, and_(facts.c.post_id.in_([row[0] for row in page]), past))
+            self._drain(facts, past, facts.c.post_id.in_([row[0] for row in page]))
 
     def _by_user(self, of: Table, condition: ColumnElement[bool]) -> None:
         for page in self._pages(select(of.c.user_id).where(condition).distinct(), of.c.user_id):
-            self._drain(of, and_(of.c.user_id.in_([row[0] for row in page]), condition))
+            self._drain(of, condition, of.c.user_id.in_([row[0] for row in page]))
 
     def _pages(self, rows: Select[Any], key: ColumnElement[str]) -> Iterator[Sequence[Any]]:
         """The rows of a query in the order of ``key``, its first column, some at a time."""
@@ -167,14 +180,15 @@ class _Pruner:
             yield found
             after = found[-1][0]
 
-    def _drain(self, of: Table, condition: ColumnElement[bool]) -> None:
-        """Delete what meets ``condition``, by keys, until nothing does."""
-        key = list(of.primary_key.columns)
-        some = select(*key).where(condition).limit(ROWS)
+    def _drain(
+        self, of: Table, condition: ColumnElement[bool], page: ColumnElement[bool] = _ALL
+    ) -> None:
+        """Delete what meets ``condition`` on this page, until nothing does."""
+        some = select(*of.primary_key.columns).where(page, condition).limit(ROWS)
+        statement = _delete_by_key(of, condition)
         while not self.stopped() and (found := self._read(some)):
-            keys = [tuple(row) for row in found]
-            statement = delete(of).where(tuple_(*key).in_(keys), condition)
-            deleted = self._write(partial(_count, statement=statement))
+            keys = [{f"key_{n}": value for n, value in enumerate(row)} for row in found]
+            deleted = self._write(partial(_deleted, statement=statement, keys=keys))
             self.gone[of.name] += deleted
             self.progress(self.gone)
             if not deleted:  # somebody else wants it after all
@@ -197,8 +211,17 @@ class _Pruner:
         return done
 
 
-def _count(session: Session, statement: Any) -> int:
-    return session.connection().execute(statement).rowcount
+def _delete_by_key(of: Table, condition: ColumnElement[bool]) -> Delete:
+    """One row by its key, if it still meets ``condition``.
+
+    Run for many keys at once: thousands of keys in one statement take PostgreSQL seconds to plan.
+    """
+    key = [c == bindparam(f"key_{n}", type_=c.type) for n, c in enumerate(of.primary_key.columns)]
+    return delete(of).where(*key, condition)
+
+
+def _deleted(session: Session, statement: Delete, keys: list[dict[str, Any]]) -> int:
+    return session.connection().execute(statement, keys).rowcount
 
 
 def _beginning(first: Period) -> datetime:

@@ -59,7 +59,8 @@ def close_before(session: Session, period: str, now: datetime) -> None:
 
 def forgettable(period: str) -> ColumnElement[bool]:
     """The deliveries of weeks before ``period`` that are over."""
-    return and_(_deliveries.c.period < period, _deliveries.c.state.in_(_OVER))
+    over = or_(*(_deliveries.c.state == state for state in _OVER))  # IN cannot be run for many keys
+    return and_(_deliveries.c.period < period, over)
 
 
 def forgettable_runs(before: datetime) -> ColumnElement[bool]:
