@@ -165,18 +165,18 @@ def site_priors(session: Session, batch: Batch) -> Priors:
     return cast(Priors, batch.site[batch.period])
 
 
-def keep(session: Session, found: Iterable[Career]) -> None:
-    """Store the judgements that were worked out; those stored before stay as they are."""
-    figures = attrgetter("id", *_FIGURES)
-    rows = [figures(post) for career in found for post in career.fresh]
-    insert_missing(session, _judgements, ("post_id", *_FIGURES), rows)
-
-
 def settle(session: Session, published: Mapping[str, datetime]) -> None:
     """Judge posts, by id and time of publication, and keep it: their facts are about to go."""
     unjudged = {id_: Judged(id_, at, new=False) for id_, at in published.items()}
     _judge(session, unjudged, None)
     keep(session, [Career(fresh=list(unjudged.values()))])
+
+
+def keep(session: Session, found: Iterable[Career]) -> None:
+    """Store the judgements that were worked out; those stored before stay as they are."""
+    figures = attrgetter("id", *_FIGURES)
+    rows = [figures(post) for career in found for post in career.fresh]
+    insert_missing(session, _judgements, ("post_id", *_FIGURES), rows)
 
 
 def _candidates(batch: Batch) -> Select[Any]:
