@@ -31,7 +31,7 @@ def lines(out: str, sign: str) -> list[str]:
 def test_a_first_trial_is_all_right_and_says_where_mail_goes(digest: Front) -> None:
     result = digest("check")
     assert result.code == 0
-    assert len(lines(result.out, "ok")) == 3
+    assert len(lines(result.out, "ok")) == 4
     assert "none is set: mail is kept in var/mailbox/" in result.out
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -185,6 +186,13 @@ def test_a_mail_that_goes_again_has_the_bytes_and_signatures_it_had(office: Offi
     assert second.accepted == ["alice@people.example"]
     assert second.received[0].body == first.received[0].body
     assert first.received[0].body.count(b"DKIM-Signature:") == 2
+
+
+def test_who_does_not_sign_does_not_load_what_signs() -> None:
+    """It would be a tenth of every start."""
+    words = "import sys, digest.cli, digest.scheduler, digest.mail; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", words], check=True, capture_output=True, text=True)
+    assert {"dns", "dkim", "cryptography", "digest.dkim"} & {*done.stdout.split()} == set()
 
 
 def test_without_keys_nothing_is_signed(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_a_domain_in_order_is_called_so(world: World) -> None:
     assert "our key (RSA of 2,048 bits); a signed sample is verified" in told["DKIM"]
     assert "p=quarantine" in told["DMARC"]
     assert "SPF by site.example and DKIM by site.example stand for" in told["alignment"]
-    assert "mx.site.example" in told["bounces"]
+    assert "mx.site.example" in told["MX"]
 
 
 def test_long_records_come_whole_over_tcp(world: World) -> None:
@@ -109,6 +109,15 @@ def test_the_check_shows_it_and_on_the_way_to_this_machine_it_is_advice(world: W
     (note,) = (line for line in result.out.splitlines() if line.startswith("note"))
     assert note == f"note  DKIM: DKIM_KEYS: no key is published at {SELECTOR}"
     assert f"      publish, as TXT of {SELECTOR}: v=DKIM1; k=rsa; p=" in result.out
+
+
+def test_a_key_that_cannot_sign_is_told_once_and_nobody_is_asked(world: World) -> None:
+    world.set(DKIM_KEYS="r2026:none.pem", SMTP_URL="smtp://127.0.0.1:9")
+    result = world.digest("check")
+    assert result.code == 2
+    assert "wrong mails: DKIM_KEYS: none.pem cannot be read" in result.out
+    assert result.out.count("DKIM_KEYS") == 1
+    assert world.server.asked == []
 
 
 def test_without_a_sender_or_a_server_nobody_is_asked(world: World) -> None:
@@ -192,7 +201,7 @@ def test_the_envelopes_domain_is_the_one_that_counts(world: World) -> None:
     world.set(BOUNCE_ADDRESS="bounces@back.site.example")
     told = world.check()
     assert "back.site.example does not say" in told["SPF"]
-    assert "back.site.example takes no mail" in told["bounces"]
+    assert "back.site.example takes no mail" in told["MX"]
     assert "SPF by back.site.example" in told["alignment"]
 
 
@@ -355,7 +364,7 @@ def test_bounces_need_somebody_who_takes_them(
     world: World, held: dict[str, list[str]], sign: str
 ) -> None:
     world.records["site.example"] = held
-    assert world.check()["bounces"].startswith(f"{sign} ")
+    assert world.check()["MX"].startswith(f"{sign} ")
 
 
 # --- before a real send --------------------------------------------------------------------------
@@ -406,5 +415,5 @@ def test_on_the_way_to_a_real_server_what_is_missing_is_wrong(
     real.records.clear()
     result = real.digest("check")
     assert result.code == 2
-    for name in ("SPF", "DKIM", "DMARC", "bounces"):
+    for name in ("SPF", "DKIM", "DMARC", "MX"):
         assert f"wrong {name}: " in result.out

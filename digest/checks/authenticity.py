@@ -20,7 +20,7 @@ def look_up(sender: Sender, names: Names, now: datetime) -> Iterator[Finding]:
         lambda: [look_at_spf(sender, names)],
         lambda: look_at_signatures(sender, names, now),
         lambda: look_at_policy(sender, names),
-        lambda: [_bounces(sender, names)],
+        lambda: [_mail_hosts(sender, names)],
     ]
     for look in looks:
         try:
@@ -30,14 +30,15 @@ def look_up(sender: Sender, names: Names, now: datetime) -> Iterator[Finding]:
             return
 
 
-def _bounces(sender: Sender, names: Names) -> Finding:
+def _mail_hosts(sender: Sender, names: Names) -> Finding:
+    """Whether bounces have anywhere to go."""
     domain = sender.envelope
     hosts = names.mail_hosts(domain)
-    fact = f"come back by {', '.join(hosts) or domain}"
+    fact = f"bounces come back by {', '.join(hosts) or domain}"
     if hosts == (".",) or not (hosts or names.has_address(domain)):
         problem = DigestError(
             f"{domain} takes no mail, so bounces are lost",
             hint=f"publish an MX of {domain}, or set BOUNCE_ADDRESS to a mailbox elsewhere",
         )
-        return Finding("bounces", fact, problem)
-    return Finding("bounces", fact)
+        return Finding("MX", fact, problem)
+    return Finding("MX", fact)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
@@ -15,8 +16,9 @@ from digest.bounces import parse_url as parse_bounces_url
 from digest.checks.finding import Finding
 from digest.config import Settings
 from digest.database import Database
-from digest.deciding import workshop
 from digest.errors import DigestError, DnsUnavailable
+from digest.mail import Mailer
+from digest.sections import sections
 from digest.smtp import Connection, Server, Timeouts, parse_url
 
 log = logging.getLogger(__name__)
@@ -44,6 +46,9 @@ def run_checks(now: datetime, timeouts: Timeouts = PATIENCE) -> list[Finding]:
         return findings
     findings += [Finding("sending", "", problem) for problem in _sending(settings)]
     _look(findings, "database", lambda: _database(settings, now), _where(settings))
+    ready = _look(
+        findings, "mails", lambda: Mailer(settings, sections()), "templates and keys can be used"
+    )
     _look(
         findings,
         "mail server",
@@ -52,7 +57,8 @@ def run_checks(now: datetime, timeouts: Timeouts = PATIENCE) -> list[Finding]:
     )
     if settings.bounces_url is not None:
         _look(findings, "bounces", lambda: _bounces(settings), "the mailbox can be read")
-    findings += _authenticity(settings, now)
+    if ready is not None:
+        findings += _authenticity(settings, now)
     return findings
 
 
@@ -116,15 +122,11 @@ def _look(findings: list[Finding], name: str, act: Callable[[], _T], fact: str) 
 
 
 def _database(settings: Settings, now: datetime) -> None:
-    """Open it, bring its tables up to date, and compile every template."""
-    database = Database(settings.database_url)
-    try:
+    """Open it, bring its tables up to date, and ask it something."""
+    with closing(Database(settings.database_url)) as database:
         database.migrate()
-        workshop(database, settings)
         with database.reading() as session:
             ledger.waiting(session, now)
-    finally:
-        database.close()
 
 
 def _where(settings: Settings) -> str:
