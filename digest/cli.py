@@ -325,6 +325,34 @@ def settle(
 
 
 @app.command()
+def prune(
+    *,
+    dry_run: Annotated[bool, typer.Option(help="count what would go, delete nothing")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Delete old views, snapshots and deliveries, as KEEP_…_WEEKS say; the daemon does it daily."""
+    from digest import pruning
+
+    settings, now = config.load(), _now()
+    with _database(settings) as database:
+        if dry_run:
+            gone = pruning.prospect(database, settings, now)
+        else:
+            with console.progress("Pruning", "rows") as update:
+                gone = pruning.prune(
+                    database,
+                    settings,
+                    now,
+                    progress=lambda rows: update(rows.total(), None, ""),
+                )
+    if as_json:
+        console.print_json({"pruned": dict(sorted(gone.items()))})
+    else:
+        console.print_pruned(gone, dry=dry_run)
+    return 0
+
+
+@app.command()
 def status(
     week: Week = None,
     state: Annotated[str | None, typer.Option(help="also list the users in this state")] = None,
@@ -389,7 +417,7 @@ def check() -> int:
     """Look at configuration, database, templates and mail server; say what is wrong."""
     found = checks.run_checks(_now())
     console.print_checks(found)
-    return 0 if all(finding.problem is None for finding in found) else 2
+    return 2 if any(finding.is_wrong for finding in found) else 0
 
 
 # --- shared by the commands ----------------------------------------------------------------------

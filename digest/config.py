@@ -16,7 +16,14 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from digest import faults, window
@@ -27,7 +34,7 @@ _FROM = PREFIX + "FROM"  # `from` is a word of Python, so the field has another 
 FILE = Path("digest.toml")
 FAULT = "FAULT"
 """Where a test asks the process to die (``DIGEST_FAULT``): no setting, and in no file."""
-_NO_SENDER = "digest@localhost.invalid"
+NO_SENDER = "digest@localhost.invalid"
 _NO_SITE = "http://127.0.0.1:8025"
 
 
@@ -48,7 +55,7 @@ class Settings(BaseSettings):
         " ?starttls=require|never; none: the embedded mailbox",
     )
     sender: str = Field(
-        _NO_SENDER,
+        NO_SENDER,
         validation_alias=AliasChoices(_FROM),
         description="the From address of every mail",
     )
@@ -60,6 +67,15 @@ class Settings(BaseSettings):
     )
     soft_bounces: int = Field(
         3, ge=1, description="periods with a soft bounce before an address is suppressed"
+    )
+    dkim_keys: str = Field(
+        "", description="selector:file of the private keys that sign mails; empty: no DKIM"
+    )
+    dkim_domain: str = Field(
+        "", description="the domain that DKIM signs for; empty: the domain of FROM"
+    )
+    dns_server: str = Field(
+        "", description="the name server asked for the sender's records; empty: the system's"
     )
     reply_to: str = Field("", description="where answers to a mail go; empty: to FROM")
     site_name: str = Field("Fieldnotes", description="what readers call the platform", min_length=1)
@@ -123,6 +139,26 @@ class Settings(BaseSettings):
         900, ge=1, description="how long a claim lasts without a heartbeat"
     )
 
+    keep_views_weeks: int = Field(
+        0, ge=0, description="how long views and reactions are kept; 0: for ever"
+    )
+    keep_snapshots_weeks: int = Field(
+        0, ge=0, description="how long the numbers and words of mails are kept; 0: for ever"
+    )
+    keep_ledger_weeks: int = Field(
+        0, ge=0, description="how long deliveries, bounces and runs are kept; 0: for ever"
+    )
+
+    @field_validator("keep_views_weeks", "keep_snapshots_weeks", "keep_ledger_weeks")
+    @classmethod
+    def _is_long_enough(cls, value: int, info: ValidationInfo) -> int:
+        # 26 earlier weeks for comparisons, the week of the mail, and one that is not over; the
+        # rest is for mails that are late.
+        least = 30 + info.data.get("max_lateness_hours", 0) // 168
+        if 0 < value < least:
+            raise ValueError(f"a mail looks back on half a year: at least {least}, or 0 for ever")
+        return value
+
     @field_validator("timezone")
     @classmethod
     def _zone_exists(cls, value: str) -> str:
@@ -179,28 +215,35 @@ class Settings(BaseSettings):
 
     def problems(self) -> list[ConfigError]:
         """What stands in the way of sending to a server that is not on the loopback."""
-        found = []
-        if self.sender == _NO_SENDER:
-            found.append(
-                ConfigError("FROM", "is not set", hint='for example from = "digest@your-site.org"')
-            )
-        if urlsplit(self.base_url).scheme != "https":
-            found.append(
-                ConfigError(
-                    "BASE_URL",
-                    f"“{self.base_url}” is not https",
-                    hint="unsubscribe links of real mails must be https (RFC 8058)",
-                )
-            )
-        if not self.postal_address:
-            found.append(
-                ConfigError(
-                    "POSTAL_ADDRESS",
-                    "is not set",
-                    hint="bulk mail must name a postal address of its sender",
-                )
-            )
-        return found
+        site = urlsplit(self.base_url)
+        needed = [
+            (self.sender != NO_SENDER, "FROM", "is not set", 'for example "digest@your-site.org"'),
+            (
+                "site_name" in self.model_fields_set,
+                "SITE_NAME",
+                "is not set",
+                "mails name their sender: write what readers call your platform",
+            ),
+            (
+                site.scheme == "https",
+                "BASE_URL",
+                f"“{self.base_url}” is not https",
+                "unsubscribe links of real mails must be https (RFC 8058)",
+            ),
+            (
+                site.scheme != "https" or not _is_here(site.hostname or ""),
+                "BASE_URL",
+                f"“{self.base_url}” is this machine only",
+                "name the address under which readers reach the pages",
+            ),
+            (
+                bool(self.postal_address.strip()),
+                "POSTAL_ADDRESS",
+                "is not set",
+                "bulk mail must name a postal address of its sender",
+            ),
+        ]
+        return [ConfigError(name, what, hint=hint) for met, name, what, hint in needed if not met]
 
     @classmethod
     def settings_customise_sources(
@@ -214,6 +257,11 @@ class Settings(BaseSettings):
         """Arguments first, then the environment, then files it names, then digest.toml."""
         del dotenv_settings, file_secret_settings
         return init_settings, env_settings, _SecretFiles(settings_cls), _TomlFile(settings_cls)
+
+
+def _is_here(host: str) -> bool:
+    """Whether a host name means this machine and no other."""
+    return host in {"localhost", "::1"} or host.endswith(".localhost") or host.startswith("127.")
 
 
 def load(**overrides: Any) -> Settings:

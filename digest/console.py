@@ -186,6 +186,14 @@ def print_members(rows: Sequence[Mapping[str, Any]], total: int) -> None:
         out.print(f"and {total - len(rows):,} more")
 
 
+def print_pruned(gone: Mapping[str, int], *, dry: bool) -> None:
+    """What was deleted, or would be."""
+    for name, rows in sorted(gone.items()):
+        out.print(f"{rows:,} rows of {name} {'would go' if dry else 'are gone'}")
+    if not gone:
+        out.print("Nothing to prune: the KEEP_…_WEEKS keep all there is.")
+
+
 def print_nothing(standing: Mapping[tuple[str, str], int], week: str | None) -> None:
     """Why a send had nothing to do."""
     said = ", ".join(describe(standing)) or "nobody was planned"
@@ -275,9 +283,8 @@ def print_checks(found: list[Finding]) -> None:
         if finding.problem is None:
             out.print(f"[green]ok[/]   {finding.name}: {escape(finding.fact)}", soft_wrap=True)
         else:
-            out.print(
-                f"[red]wrong[/] {finding.name}: {escape(finding.problem.message)}", soft_wrap=True
-            )
+            sign = "[red]wrong[/]" if finding.is_wrong else "[yellow]note[/] "
+            out.print(f"{sign} {finding.name}: {escape(finding.problem.message)}", soft_wrap=True)
             if finding.problem.hint:
                 out.print(f"      {escape(finding.problem.hint)}", style="dim", soft_wrap=True)
 

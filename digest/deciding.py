@@ -89,7 +89,10 @@ def decide(
     composed: dict[str, Composed] = {}
     for user, one in compose(batch, known, loaded, shop.sections).items():
         if isinstance(one, Broken):
-            log.error("section %s failed for user %s", one.section, user, exc_info=one.error)
+            # What an exception says is made of people's words and names: only -v shows it.
+            why = type(one.error).__name__
+            log.error("section %s failed for user %s (%s)", one.section, user, why)
+            log.debug("section %s", one.section, exc_info=one.error)
             gates[user].append(audience.broken(one.section, one.error))
             continue
         composed[user] = one

@@ -62,6 +62,10 @@ class InputError(DigestError, ValueError):
     """A whole input (file, folder, format) cannot be read; single bad rows are only rejects."""
 
 
+class DnsUnavailable(DigestError):
+    """Nobody could be asked what the DNS holds; that is no answer, neither yes nor no."""
+
+
 class LinkError(DigestError, ValueError):
     """A signed link is forged, damaged, of another purpose, or expired."""
 

@@ -7,7 +7,7 @@ later posts are compared with. A post with an unknown time of publication is nev
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from operator import attrgetter
@@ -204,6 +204,13 @@ def site_priors(session: Session, batch: Batch) -> Priors:
         _judge(session, sample, None)
         batch.site[batch.period] = priors(sample.values())
     return cast(Priors, batch.site[batch.period])
+
+
+def settle(session: Session, published: Mapping[str, datetime]) -> None:
+    """Judge posts, by id and time of publication, and keep it: their facts are about to go."""
+    unjudged = {id_: Judged(id_, at, new=False) for id_, at in published.items()}
+    _judge(session, unjudged, None)
+    keep(session, [Career(fresh=list(unjudged.values()))])
 
 
 def keep(session: Session, found: Iterable[Career]) -> None:

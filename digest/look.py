@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlmodel import Session
 
-from digest import bounces, ledger, subscriptions, window
+from digest import bounces, ledger, snapshots, subscriptions, window
 from digest.audience import Gate
 from digest.compose import Snapshot
 from digest.database import Database
@@ -75,6 +75,8 @@ def status(database: Database, period: str | None) -> dict[str, Any]:
         name = period or ledger.latest_period(session)
         audience = session.scalar(select(func.count()).select_from(_subscriptions)) or 0
         found = ledger.counts(session, ledger.of_period(name))
+        if not found:
+            ledger.require_open(session, name)
     states: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     for (state, reason), count in found.items():
@@ -191,6 +193,8 @@ def _decision(shop: Workshop, user: str, period: str | None, now: datetime) -> t
         name = str(Period.parse(period) if period else _last(now, timezone))
         if not is_over(name, timezone, now):
             raise not_over(name)
+        if snapshots.stored(session, user, name) is None:
+            ledger.require_open(session, name)
         return name, decide(session, shop, name, timezone, [user]).decisions[user]
 
 

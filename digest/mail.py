@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
 
 from digest import message
 from digest.address import Address, BadAddress, parse
@@ -17,6 +18,9 @@ from digest.links import Links
 from digest.message import Envelope, Letterhead
 from digest.render import Brand, MailLinks, Rendered, Renderer
 from digest.sections import Section
+
+if TYPE_CHECKING:
+    from digest.dkim import Signer
 
 _MAX_BOUNCE_LOCAL = 64 - len("+2026-W46.") - 20
 """A local part has at most 64 octets (RFC 5321, 4.5.3.1.1)."""
@@ -47,6 +51,7 @@ class Mailer:
         self._sender = parse(settings.sender)
         site = urlsplit(settings.base_url).hostname or ""
         self._host = self._sender.domain
+        self._signer = signer(settings)
         self._bounces = _bounce_address(settings.bounce_address)
         self._letterhead = Letterhead(
             from_name=settings.site_name,
@@ -74,12 +79,15 @@ class Mailer:
         links = self.links(snapshot.user, snapshot.period)
         rendered = self.renderer.render(snapshot, links, author.weekday)
         to: Address = parse(author.email)
+        name = message.message_id(snapshot.period, snapshot.user, self._secret, self._host)
+        mail_from = self._envelope_sender(name)
         envelope = Envelope(
             to=to,
             to_name=snapshot.name,
-            message_id=message.message_id(snapshot.period, snapshot.user, self._secret, self._host),
+            message_id=name,
             date=date,
             unsubscribe_url=links.unsubscribe,
+            unsubscribe_mailto=self._leaving_by_mail(mail_from),
             browser_url=links.browser,
             feedback_id=self._feedback.format(period=snapshot.period),
             language="en",
@@ -87,8 +95,9 @@ class Mailer:
         content = message.build(
             self._letterhead, envelope, rendered.subject, rendered.text, rendered.html
         )
-        mail_from = self._envelope_sender(envelope.message_id)
-        return Mail(mail_from, str(to), envelope.message_id, rendered, content)
+        if self._signer is not None:
+            content = self._signer.signed(content, date)
+        return Mail(mail_from, str(to), name, rendered, content)
 
     def _envelope_sender(self, message_id: str) -> str:
         """Where a bounce of this one mail goes (VERP): the same at every attempt."""
@@ -96,6 +105,34 @@ class Mailer:
             return str(self._sender)
         token = message_id.strip("<>").partition("@")[0]
         return f"{self._bounces.local}+{token}@{self._bounces.domain}"
+
+    def _leaving_by_mail(self, mail_from: str) -> str:
+        """For mail programs that know no one-click: ``digest bounces`` reads what they send."""
+        if self._bounces is None:
+            return ""
+        return f"mailto:{quote(mail_from, safe='@+')}?subject=unsubscribe"
+
+
+def signer(settings: Settings) -> Signer | None:
+    """What signs the mails of ``settings`` with DKIM, if anything; a ConfigError where it cannot.
+
+    The domain is the one of From, or another that DMARC takes for it.
+    """
+    if not settings.dkim_keys:
+        return None
+    from digest.dkim import Signer, read_keys  # noqa: PLC0415 - slow to load, and few need it
+
+    return Signer(_signing_domain(settings), read_keys(settings.dkim_keys))
+
+
+def _signing_domain(settings: Settings) -> str:
+    try:
+        return parse(
+            f"a@{settings.dkim_domain}" if settings.dkim_domain else settings.sender
+        ).domain
+    except BadAddress as error:
+        name = "DKIM_DOMAIN" if settings.dkim_domain else "FROM"
+        raise ConfigError(name, error.reason, hint="for example example.org") from error
 
 
 def _bounce_address(text: str) -> Address | None:

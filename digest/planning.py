@@ -61,8 +61,11 @@ def plan_due(session: Session, settings: Settings, now: datetime, most: int = 10
 def weeks(session: Session, now: datetime, period: str | None = None) -> dict[str, str]:
     """The period to send in each zone: ``period`` where it is over, or the last full week.
 
-    A week that is over nowhere is a :class:`UsageError`: half a week would be a wrong number.
+    A week that is over nowhere is a :class:`UsageError`: half a week would be a wrong number. So is
+    one that was pruned: nobody knows any more who was mailed.
     """
+    if period is not None:
+        ledger.require_open(session, period)
     names = sorted(session.scalars(select(_subscriptions.c.timezone).distinct()))
     if period is None:
         return {n: str(window.last_full_week(now, window.zone(n))) for n in names}

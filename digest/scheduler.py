@@ -17,7 +17,7 @@ from threading import Thread
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from digest import bounces, ledger, subscriptions, workers
+from digest import bounces, ledger, pruning, subscriptions, workers
 from digest.deciding import Workshop
 from digest.errors import DigestError
 from digest.ledger import Scope
@@ -41,6 +41,7 @@ async def serve(
 ) -> None:
     """Tick until ``stop`` is set, then let the run that is under way drain."""
     scheduler = AsyncIOScheduler(timezone=UTC)
+    tidying = _prune_daily(scheduler, shop, clock, stop)
     ticking = asyncio.Lock()
     postman = _Postman(shop, clock, stop.is_set)
     said = ""
@@ -63,9 +64,25 @@ async def serve(
     scheduler.start()
     await stop.wait()
     scheduler.pause()
-    async with ticking:  # a run under way ends in its own time: nothing is left in doubt
+    async with ticking, tidying:  # a run under way ends in its own time: nothing is left in doubt
         scheduler.shutdown(wait=False)
     await postman.leave()
+
+
+def _prune_daily(
+    scheduler: AsyncIOScheduler, shop: Workshop, clock: Clock, stop: asyncio.Event
+) -> asyncio.Lock:
+    """Prune now and once a day; what is given back is held meanwhile."""
+    pruning_now = asyncio.Lock()
+
+    async def on_day() -> None:
+        async with pruning_now:
+            prune = partial(pruning.daily, shop.database, shop.settings, clock(), stop.is_set)
+            await asyncio.to_thread(prune)
+
+    daily = IntervalTrigger(days=1, timezone=UTC)
+    scheduler.add_job(on_day, daily, next_run_time=clock(), misfire_grace_time=None)
+    return pruning_now
 
 
 async def tick(shop: Workshop, clock: Clock, stop: asyncio.Event) -> Report | None:

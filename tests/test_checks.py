@@ -12,11 +12,13 @@ from digest.checks import run_checks
 from digest.smtp import Timeouts
 from tests.conftest import Front
 from tests.office import NOW, serving
+from tests.scripted_names import ScriptedNames, naming
 from tests.scripted_smtp import Drop, Script, Step, Wait
 
 REAL = {
     "DIGEST_SMTP_URL": "smtp://mail.site.example:2525",
     "DIGEST_FROM": "digest@site.example",
+    "DIGEST_SITE_NAME": "The Site",
     "DIGEST_BASE_URL": "https://site.example",
     "DIGEST_POSTAL_ADDRESS": "1 Long Lane, Townham",
 }
@@ -29,7 +31,7 @@ def lines(out: str, sign: str) -> list[str]:
 def test_a_first_trial_is_all_right_and_says_where_mail_goes(digest: Front) -> None:
     result = digest("check")
     assert result.code == 0
-    assert len(lines(result.out, "ok")) == 3
+    assert len(lines(result.out, "ok")) == 4
     assert "none is set: mail is kept in var/mailbox/" in result.out
 
 
@@ -110,6 +112,7 @@ def test_a_server_that_is_down_is_wrong(digest: Front, monkeypatch: pytest.Monke
     ("missing", "what"),
     [
         ("DIGEST_FROM", "FROM"),
+        ("DIGEST_SITE_NAME", "SITE_NAME"),
         ("DIGEST_BASE_URL", "BASE_URL"),
         ("DIGEST_POSTAL_ADDRESS", "POSTAL_ADDRESS"),
     ],
@@ -121,7 +124,9 @@ def test_what_real_sending_needs_is_named_with_a_hint(
         if name != missing:
             monkeypatch.setenv(name, value)
     monkeypatch.setattr("socket.getaddrinfo", refuse)
-    result = digest("check")
+    with naming(ScriptedNames()) as names:
+        monkeypatch.setenv("DIGEST_DNS_SERVER", names.place)
+        result = digest("check")
     assert result.code == 2
     (wrong,) = lines(result.out, "wrong sending:")
     assert wrong.startswith(f"wrong sending: {what}")
@@ -136,7 +141,7 @@ def test_every_problem_is_named_at_once(digest: Front, monkeypatch: pytest.Monke
     monkeypatch.setenv("DIGEST_SMTP_URL", REAL["DIGEST_SMTP_URL"])
     monkeypatch.setattr("socket.getaddrinfo", refuse)
     result = digest("check")
-    assert len(lines(result.out, "wrong sending:")) == 3
+    assert len(lines(result.out, "wrong sending:")) == 4
     assert len(lines(result.out, "wrong mail server:")) == 1
 
 

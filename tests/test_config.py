@@ -203,19 +203,44 @@ def test_every_setting_says_what_it_means() -> None:
 # --- what stands in the way of real mail ---------------------------------------------------------
 
 
-def test_a_real_server_needs_a_sender_https_and_a_postal_address() -> None:
+REAL = {
+    "sender": "digest@orchard.example",
+    "site_name": "The Orchard",
+    "base_url": "https://digest.orchard.example",
+    "postal_address": "1 Example Street, Example City",
+}
+
+
+def test_a_real_server_needs_a_sender_with_a_name_https_and_a_postal_address() -> None:
     problems = config.load().problems()
-    assert [problem.setting for problem in problems] == ["FROM", "BASE_URL", "POSTAL_ADDRESS"]
+    assert [problem.setting for problem in problems] == [
+        *("FROM", "SITE_NAME", "BASE_URL", "POSTAL_ADDRESS")
+    ]
     assert all(problem.hint for problem in problems)
 
 
-def test_with_all_three_there_is_no_problem() -> None:
-    settings = config.load(
-        sender="digest@fieldnotes.example",
-        base_url="https://digest.fieldnotes.example",
-        postal_address="1 Example Street, Example City",
-    )
+def test_with_all_four_there_is_no_problem() -> None:
+    assert config.load(**REAL).problems() == []
+
+
+def test_a_name_that_stands_in_the_file_counts_also_where_it_is_ours(here: Path) -> None:
+    (here / "digest.toml").write_text('site_name = "Fieldnotes"\n')
+    settings = config.load(**{name: value for name, value in REAL.items() if name != "site_name"})
     assert settings.problems() == []
+
+
+@pytest.mark.parametrize(
+    "base_url", ["https://127.0.0.1:8025", "https://localhost", "https://[::1]/d"]
+)
+def test_pages_that_only_this_machine_reaches_are_no_use_in_a_real_mail(base_url: str) -> None:
+    (problem,) = config.load(**REAL | {"base_url": base_url}).problems()
+    assert str(problem).startswith("BASE_URL: ")
+    assert "this machine only" in str(problem)
+
+
+def test_a_postal_address_of_spaces_is_none() -> None:
+    (problem,) = config.load(**REAL | {"postal_address": " "}).problems()
+    assert problem.setting == "POSTAL_ADDRESS"
 
 
 # --- the secret that is made ---------------------------------------------------------------------

@@ -16,9 +16,9 @@ LAYERS = {
     "data": "models migrations database ingest subscriptions ledger demo",
     "the mail": (
         "audience facts weeks history judgements sections compose snapshots"
-        " colour folders inline wording templating render message mail smtp"
+        " colour folders inline wording templating render message dkim mail smtp"
     ),
-    "use": "bounces planning deciding recorder run workers look checks",
+    "use": "bounces planning deciding recorder run workers look pruning checks",
     "doors": "console scheduler web cli",
 }
 """Every module imports only modules that stand before it, in this order."""
@@ -32,6 +32,9 @@ LIBRARIES = {
     "alembic": {"database", "migrations"},
     "apscheduler": {"scheduler"},
     "babel": {"ingest", "wording"},
+    "cryptography": {"dkim"},
+    "dkim": {"checks"},
+    "dns": {"checks"},
     "idna": {"address"},
     "imaplib": {"bounces"},
     "itsdangerous": {"links"},
@@ -59,6 +62,7 @@ PURE = [
     "compose",
     "render",
     "message",
+    "dkim/signing",
     "bounces/mime",
     "bounces/copies",
     "bounces/recipients",

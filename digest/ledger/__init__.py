@@ -18,6 +18,13 @@ from digest.ledger.looking import (
     unplanned,
 )
 from digest.ledger.outcomes import Outcome, backoff, mark, settle
+from digest.ledger.pruning import (
+    close_before,
+    first_open,
+    forgettable,
+    forgettable_runs,
+    require_open,
+)
 from digest.ledger.runs import Recovered, heartbeat, recover, running
 
 __all__ = [
@@ -29,8 +36,12 @@ __all__ = [
     "Scope",
     "backoff",
     "claim",
+    "close_before",
     "counts",
     "find",
+    "first_open",
+    "forgettable",
+    "forgettable_runs",
     "heartbeat",
     "holds",
     "in_doubt",
@@ -43,6 +54,7 @@ __all__ = [
     "plan_zone",
     "recover",
     "reopen",
+    "require_open",
     "resolve",
     "running",
     "settle",

@@ -163,10 +163,10 @@ def classify(reply: Reply) -> Rule:
 
 def refusal(reply: Reply, *, hint: str = "") -> SendError:
     """The error that a refusing ``reply`` is, ready to be raised."""
-    text = reply.text or "no reply"
-    return _ERRORS[classify(reply).verdict](
-        text, code=reply.code, enhanced=reply.enhanced, phase=reply.phase, hint=hint
-    )
+    text, kind = reply.text or "no reply", _ERRORS[classify(reply).verdict]
+    if kind is StopRun:  # the one refusal that is shown, and so logged
+        text = anonymous(text)
+    return kind(text, code=reply.code, enhanced=reply.enhanced, phase=reply.phase, hint=hint)
 
 
 def parse_enhanced(code: int, text: str) -> str:

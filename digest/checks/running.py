@@ -1,40 +1,40 @@
-"""``digest check``: what would stop a send, found before the first mail."""
+"""The order of a check, and what must be right before a send."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
 from digest import config, ledger
 from digest.bounces import opened
 from digest.bounces import parse_url as parse_bounces_url
+from digest.checks.finding import Finding
 from digest.config import Settings
 from digest.database import Database
-from digest.deciding import workshop
-from digest.errors import DigestError
+from digest.errors import DigestError, DnsUnavailable
+from digest.mail import Mailer
+from digest.sections import sections
 from digest.smtp import Connection, Server, Timeouts, parse_url
 
+log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 PATIENCE = Timeouts(connect=15, greet=15)
 """Somebody is waiting for the answer; a send has more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at; ``problem`` is None where all is well."""
-
-    name: str
-    fact: str
-    problem: DigestError | None = None
 
 
 def require_sending(settings: Settings) -> None:
     """Raise the first thing that forbids sending to the configured server."""
     for problem in _sending(settings):
         raise problem
+    server = _server_of(settings)
+    if settings.dkim_keys and server is not None and not server.is_loopback:
+        for problem in _unpublished(settings, server):
+            raise problem
 
 
 def run_checks(now: datetime, timeouts: Timeouts = PATIENCE) -> list[Finding]:
@@ -46,6 +46,9 @@ def run_checks(now: datetime, timeouts: Timeouts = PATIENCE) -> list[Finding]:
         return findings
     findings += [Finding("sending", "", problem) for problem in _sending(settings)]
     _look(findings, "database", lambda: _database(settings, now), _where(settings))
+    ready = _look(
+        findings, "mails", lambda: Mailer(settings, sections()), "templates and keys can be used"
+    )
     _look(
         findings,
         "mail server",
@@ -54,7 +57,46 @@ def run_checks(now: datetime, timeouts: Timeouts = PATIENCE) -> list[Finding]:
     )
     if settings.bounces_url is not None:
         _look(findings, "bounces", lambda: _bounces(settings), "the mailbox can be read")
+    if ready is not None:
+        findings += _authenticity(settings, now)
     return findings
+
+
+def _authenticity(settings: Settings, now: datetime) -> Iterator[Finding]:
+    """What the DNS says of the sender; on the way to this machine only, it is advice."""
+    server = _server_of(settings)
+    if server is None or settings.sender == config.NO_SENDER:
+        return
+    from digest.checks import authenticity, names, sender  # noqa: PLC0415 - see _unpublished
+
+    try:
+        asked = names.Names(settings.dns_server)
+        for finding in authenticity.look_up(sender.Sender.of(settings, server.host), asked, now):
+            yield replace(finding, advice=finding.advice or server.is_loopback)
+    except DigestError as error:
+        yield Finding("DNS", "", error, advice=isinstance(error, DnsUnavailable))
+
+
+def _unpublished(settings: Settings, server: Server) -> Iterator[DigestError]:
+    """Keys whose signatures nobody can verify; nothing where the DNS does not answer."""
+    # DNS and DKIM take a tenth of a second to load, which every start would pay for.
+    from digest.checks import names, sender, signatures  # noqa: PLC0415
+
+    try:
+        asked = names.Names(settings.dns_server)
+        yield from signatures.unpublished(sender.Sender.of(settings, server.host), asked)
+    except DnsUnavailable as error:
+        log.warning("%s", error.message)
+
+
+def _server_of(settings: Settings) -> Server | None:
+    """The configured server, if there is one; what is wrong with it is said elsewhere."""
+    if settings.smtp_url is None:
+        return None
+    try:
+        return parse_url(settings.smtp_url.get_secret_value())
+    except DigestError:
+        return None
 
 
 def _sending(settings: Settings) -> Iterator[DigestError]:
@@ -80,15 +122,11 @@ def _look(findings: list[Finding], name: str, act: Callable[[], _T], fact: str) 
 
 
 def _database(settings: Settings, now: datetime) -> None:
-    """Open it, bring its tables up to date, and compile every template."""
-    database = Database(settings.database_url)
-    try:
+    """Open it, bring its tables up to date, and ask it something."""
+    with closing(Database(settings.database_url)) as database:
         database.migrate()
-        workshop(database, settings)
         with database.reading() as session:
             ledger.waiting(session, now)
-    finally:
-        database.close()
 
 
 def _where(settings: Settings) -> str:
