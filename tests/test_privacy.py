@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -169,12 +170,16 @@ def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
         yield made
 
 
-def started(office: Office, script: Script, *words: str, **more: object) -> Ended:
+def started(office: Office, script: Script, *words: str, **more: Any) -> Ended:
     with serving(script) as server:
         return ended(office.start(*words, port=server.port, **PATIENCE | more))
 
 
-PATIENCE = {"pause_seconds": 0.05, "server_patience_seconds": 0.5, "templates": "templates"}
+PATIENCE: dict[str, Any] = {
+    "pause_seconds": 0.05,
+    "server_patience_seconds": 0.5,
+    "templates": "templates",
+}
 
 
 def names_nobody(said: str) -> bool:
