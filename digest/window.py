@@ -69,6 +69,10 @@ class Period:
         """The week so many weeks later (or, negative, earlier)."""
         return Period.of(self.monday + weeks * _WEEK)
 
+    def weeks_since(self, other: Period) -> int:
+        """How many weeks later than ``other`` it is; negative if it is earlier."""
+        return (self.monday - other.monday) // _WEEK
+
     def __str__(self) -> str:
         return f"{self.year:04d}-W{self.week:02d}"
 

@@ -28,7 +28,7 @@ class Site:
         return cls(
             settings,
             database,
-            Links(settings.base_url, [settings.secret()]),
+            Links(settings.base_url, settings.signing_keys()),
             Pages(settings),
             Mailer(settings, sections()),
         )
