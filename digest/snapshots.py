@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlmodel import Session
 
 from digest import history, judgements
@@ -13,14 +14,15 @@ from digest.compose import Composed, Loaded, Snapshot
 from digest.database import among, execute_many, fetch, insert
 from digest.facts import Batch
 from digest.faults import Point, reach
-from digest.history import histories
+from digest.history import Week, histories
 from digest.judgements import careers
+from digest.models import Delivery, State, Subscription, User, table
 from digest.models import Snapshot as Stored
-from digest.models import table
 from digest.sections import Section
 from digest.weeks import author_weeks
 
-_snapshots = table(Stored)
+_snapshots, _deliveries = table(Stored), table(Delivery)
+_users, _subscriptions = table(User), table(Subscription)
 
 
 def load(session: Session, batch: Batch, sections: Sequence[Section]) -> Loaded:
@@ -76,3 +78,35 @@ def stored(session: Session, user: str, period: str) -> Snapshot | None:
         select(_snapshots.c.body).where(_snapshots.c.user_id == user, _snapshots.c.period == period)
     )
     return Snapshot.from_json(body) if body else None
+
+
+@dataclass(frozen=True, slots=True)
+class PastWeek(Week):
+    """One of an author's weeks; ``mailed``: there was a mail of it."""
+
+    mailed: bool
+
+
+def past_weeks(session: Session, user: str, limit: int) -> tuple[str | None, list[PastWeek]]:
+    """The language of an author, and their latest weeks, oldest first."""
+    locale = select(func.coalesce(_subscriptions.c.locale, _users.c.locale)).where(
+        _users.c.id == user, _subscriptions.c.user_id == user
+    )
+    sent = select(_deliveries.c.id).where(
+        _deliveries.c.user_id == user,
+        _deliveries.c.period == _snapshots.c.period,
+        _deliveries.c.state == State.SENT,
+    )
+    columns = (_snapshots.c.period, _snapshots.c.views, _snapshots.c.reach, _snapshots.c.reactions)
+    rows = fetch(
+        session,
+        select(*columns, sent.exists().label("mailed"))
+        .where(_snapshots.c.user_id == user)
+        .order_by(_snapshots.c.period.desc())
+        .limit(limit),
+    )
+    weeks = [
+        PastWeek(row.period, row.views, row.reach, row.reactions, bool(row.mailed))
+        for row in reversed(rows)
+    ]
+    return session.scalar(locale), weeks

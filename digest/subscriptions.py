@@ -8,7 +8,7 @@ from datetime import datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, literal, or_, select, update
+from sqlalchemy import func, literal, or_, select, true, update
 from sqlmodel import Session
 
 from digest import database, window
@@ -206,7 +206,10 @@ def unsubscribe(session: Session, user_id: str, now: datetime) -> bool:
 
 
 def resubscribe(session: Session, user_id: str, now: datetime) -> bool:
-    """Undo :func:`unsubscribe`; the next send is in the future, whatever was missed."""
+    """Undo :func:`unsubscribe`; the next send is in the future, whatever was missed.
+
+    False for who is unknown, and for whose data were erased: that is final.
+    """
     done = _set_left(session, user_id, None)
     if done:
         advance(session, [user_id], now)
@@ -217,7 +220,10 @@ def _set_left(session: Session, user_id: str, at: datetime | None) -> bool:
     left = _subscriptions.c.unsubscribed_at
     changed = session.connection().execute(
         update(_subscriptions)
-        .where(_subscriptions.c.user_id == user_id)
+        .where(
+            _subscriptions.c.user_id == user_id,
+            true() if at else _subscriptions.c.erased_at.is_(None),
+        )
         .values(unsubscribed_at=func.coalesce(left, literal(at, left.type)) if at else None)
     )
     return changed.rowcount == 1

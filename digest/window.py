@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from digest.errors import UsageError
 
@@ -86,6 +86,18 @@ def zone(name: str) -> ZoneInfo:
         raise UsageError(
             f"“{name}” is not a time zone", hint="use an IANA name, for example Europe/Berlin"
         ) from error
+
+
+_CONTINENTS = (
+    "Africa/ America/ Antarctica/ Arctic/ Asia/ Atlantic/ Australia/ Europe/ Indian/ Pacific/"
+)
+
+
+@lru_cache(maxsize=1)
+def zones() -> frozenset[str]:
+    """The zones to choose from: those named after a place, and UTC."""
+    places = tuple(_CONTINENTS.split())
+    return frozenset({"UTC", *(n for n in available_timezones() if n.startswith(places))})
 
 
 def instant(local: datetime, tz: ZoneInfo) -> datetime:
