@@ -89,8 +89,10 @@ class PastWeek(Week):
 
 def past_weeks(session: Session, user: str, limit: int) -> tuple[str | None, list[PastWeek]]:
     """The language of an author, and their latest weeks, oldest first."""
-    locale = select(func.coalesce(_subscriptions.c.locale, _users.c.locale)).where(
-        _users.c.id == user, _subscriptions.c.user_id == user
+    locale = (
+        select(func.coalesce(_subscriptions.c.locale, _users.c.locale))
+        .join_from(_users, _subscriptions, _subscriptions.c.user_id == _users.c.id)
+        .where(_users.c.id == user)
     )
     sent = select(_deliveries.c.id).where(
         _deliveries.c.user_id == user,

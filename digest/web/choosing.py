@@ -66,7 +66,9 @@ class Chooser:
 
     async def choose_less(self, request: Request) -> Response:
         """Take one of them."""
-        often = forms.single(await forms.read_form(request), "frequency")
+        form = await forms.read_form(request)
+        self._user(request)  # whose link is wrong need not be told about the form
+        often = forms.single(form, "frequency")
         if often not in _LESS:
             raise HTTPException(400)
         change = _pause if often == forms.PAUSED else partial(_less, Frequency(often))

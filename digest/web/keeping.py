@@ -60,7 +60,12 @@ class Keeper:
             for week in reversed(found)
         ]
         return self._page(
-            "weeks.html", request, weeks=listed, chart=chart(found), number=words.number
+            "weeks.html",
+            request,
+            weeks=listed,
+            chart=chart(found),
+            number=words.number,
+            week=lambda period: words.week(Period.parse(period).monday),
         )
 
     def data(self, request: Request) -> Response:
