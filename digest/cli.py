@@ -404,7 +404,7 @@ def schedule(
         with database.reading() as session:
             if user is not None:
                 planning.require_known(session, [user])
-            rows = look.upcoming(session, user, now)
+            rows = look.upcoming(session, settings, user, now)
     if as_json:
         console.print_json(rows)
     else:

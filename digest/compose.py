@@ -16,6 +16,8 @@ from digest.weeks import AuthorWeek
 
 QUIET_WITHOUT = frozenset({"headline", "usual", "top_posts", "new_posts"})
 """What a quiet week does not show: there is nothing in it, and nothing to hold against anybody."""
+ONLY_NUMBERS = frozenset({"headline", "usual", "so_far", "new_posts"})
+"""What has nothing to say to a reader who does not want to see figures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,8 @@ class Snapshot:
     """One user's week, as plain data: the mail, its web copy and later comparisons come from it.
 
     ``sections`` maps a section's name to what it has to say, in the order of the mail. Totals that
-    the data cannot carry are None, which is not zero.
+    the data cannot carry are None, which is not zero. Without ``numbers`` the reader wants to see
+    no figures; ``eased`` is how many weeks apart mails come while they do not post (1: every week).
     """
 
     user: str
@@ -37,11 +40,13 @@ class Snapshot:
     reach: int | None
     reactions: int | None
     sections: dict[str, dict[str, Any]]
+    numbers: bool = True
+    eased: int = 1
 
     @property
     def quiet(self) -> bool:
         """Nothing happened, as far as the data tells."""
-        return "quiet" in self.sections or not self.sections
+        return "quiet" in self.sections
 
     def as_json(self) -> dict[str, Any]:
         """The snapshot as plain JSON values; instants are ISO 8601 in UTC."""
@@ -57,6 +62,8 @@ class Snapshot:
             "reach": self.reach,
             "reactions": self.reactions,
             "sections": self.sections,
+            "numbers": self.numbers,
+            "eased": self.eased,
         }
 
     @classmethod
@@ -111,7 +118,8 @@ def compose(
         past = loaded.histories.get(user, History())
         snapshot = loaded.frozen.get(user)
         if snapshot is None:
-            told = _told(user, batch, loaded, sections, quiet=week.quiet)
+            wanted = _wanted(sections, authors[user], quiet=week.quiet)
+            told = _told(user, batch, loaded, wanted)
             if isinstance(told, Broken):
                 composed[user] = told
                 continue
@@ -123,14 +131,21 @@ def compose(
     return composed
 
 
+def _wanted(sections: Sequence[Section], author: Author, *, quiet: bool) -> list[Section]:
+    """The sections of one author's mail: without what a quiet week or the reader leaves out."""
+    out = author.hidden | (QUIET_WITHOUT if quiet else frozenset())
+    out |= frozenset() if author.numbers else ONLY_NUMBERS
+    return [section for section in sections if section.name not in out]
+
+
 def _told(
-    user: str, batch: Batch, loaded: Loaded, sections: Sequence[Section], *, quiet: bool
+    user: str, batch: Batch, loaded: Loaded, sections: Sequence[Section]
 ) -> dict[str, dict[str, Any]] | Broken:
     """What each section has to say to one user, in the order of the mail."""
     told = {}
     for section in sections:
         facts = loaded.facts[section.name].get(user)
-        if facts is None or (quiet and section.name in QUIET_WITHOUT):
+        if facts is None:
             continue
         try:
             data = section.build(facts, batch)
@@ -162,6 +177,8 @@ def _snapshot(
         reach=totals.reach,
         reactions=totals.reactions,
         sections=told,
+        numbers=author.numbers,
+        eased=author.cadence.eased(batch.period, author.posted(batch.tz)),
     )
 
 

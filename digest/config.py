@@ -92,6 +92,9 @@ class Settings(BaseSettings):
     secret_key: SecretStr | None = Field(
         None, description="signs links and Message-IDs; none: one is made and kept in VAR"
     )
+    old_secret_keys: SecretStr | None = Field(
+        None, description="keys that signed links before SECRET_KEY, with spaces between them"
+    )
     var: Path = Field(Path("var"), description="the folder for what the program itself keeps")
 
     timezone: str = Field("UTC", description="the zone of users whose own is unknown")
@@ -99,6 +102,9 @@ class Settings(BaseSettings):
     hour: int = Field(8, ge=0, le=23, description="the local hour digests are sent")
     quiet_weeks: Literal["once", "always", "never"] = Field(
         "once", description="mail a quiet week: the first in a row, every one, or none"
+    )
+    adaptive_cadence: bool = Field(
+        True, description="mail authors less often while they do not post, and say so"
     )
     catch_up: Literal["send", "skip"] = Field(
         "send", description="what becomes of a digest whose hour passed while nothing ran"
@@ -197,6 +203,11 @@ class Settings(BaseSettings):
         if not key:
             raise ConfigError("SECRET_KEY", "is empty", hint=f"set it, or remove {self._key_file}")
         return key
+
+    def signing_keys(self) -> list[bytes]:
+        """Every key whose links are accepted, oldest first; the last one signs."""
+        old = self.old_secret_keys.get_secret_value().split() if self.old_secret_keys else []
+        return [*(key.encode() for key in old), self.secret()]
 
     @property
     def _key_file(self) -> Path:

@@ -12,6 +12,7 @@ from sqlmodel import Session
 
 from digest import audience, snapshots, window
 from digest.audience import Author, Gate
+from digest.cadence import Frequency
 from digest.compose import Broken, Composed, compose
 from digest.config import Settings
 from digest.database import Database
@@ -80,10 +81,13 @@ def decide(
     session: Session, shop: Workshop, period: str, timezone: str, users: Sequence[str]
 ) -> Decided:
     """Compose the week of everyone who may be mailed, and say who is, and why not. Reads only."""
-    known = audience.authors(session, users)
-    gates = {user: audience.gates(author) for user, author in known.items()}
+    week, tz = Period.parse(period), window.zone(timezone)
+    known = audience.authors(
+        session, users, window.week(week, tz).end, adaptive=shop.settings.adaptive_cadence
+    )
+    gates = {user: audience.gates(author, week, tz) for user, author in known.items()}
     welcome = [user for user, passed in gates.items() if all(gate.passed for gate in passed)]
-    batch = Batch(Period.parse(period), window.zone(timezone), tuple(welcome), shop.site)
+    batch = Batch(week, tz, tuple(welcome), shop.site)
     loaded = snapshots.load(session, batch, shop.sections)
     reach(Point.COMPOSING)
     composed: dict[str, Composed] = {}
@@ -96,13 +100,19 @@ def decide(
             gates[user].append(audience.broken(one.section, one.error))
             continue
         composed[user] = one
-        gates[user].append(
-            audience.activity(
-                quiet=one.snapshot.quiet,
-                unread=one.unread,
-                quiet_before=one.quiet_before,
-                policy=shop.settings.quiet_weeks,
-            )
-        )
+        gates[user] += _said(one, known[user], shop.settings)
     decisions = {user: Decision(a, composed.get(user), gates[user]) for user, a in known.items()}
     return Decided(batch, composed, decisions)
+
+
+def _said(one: Composed, author: Author, settings: Settings) -> list[Gate]:
+    """The gates after the week was looked at."""
+    eventful = author.cadence.frequency is Frequency.EVENTFUL
+    activity = audience.activity(
+        quiet=one.snapshot.quiet,
+        unread=one.unread,
+        quiet_before=one.quiet_before,
+        policy=Frequency.EVENTFUL if eventful else settings.quiet_weeks,
+    )
+    wanted = audience.wanted(one.snapshot.sections, author)
+    return [activity, *([wanted] if wanted else [])]

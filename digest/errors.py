@@ -67,7 +67,15 @@ class DnsUnavailable(DigestError):
 
 
 class LinkError(DigestError, ValueError):
-    """A signed link is forged, damaged, of another purpose, or expired."""
+    """A signed link is forged, damaged, or of another purpose."""
+
+
+class LinkExpired(LinkError):
+    """A signed link was good once; ``user_id`` is whose it was."""
+
+    def __init__(self, message: str, *, user_id: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.user_id = user_id
 
 
 class SendError(DigestError):

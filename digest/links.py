@@ -1,22 +1,29 @@
-"""Signed links: what lets a reader leave, or see a mail in the browser, without an account.
+"""Signed links: what lets a reader leave, choose, or see a mail in the browser, without an account.
 
 A token is the purpose's facts in base64url, a dot, and an HMAC-SHA256 cut to 16 bytes (RFC 2104
-allows half). Every purpose signs with a key of its own, so that no link opens another door. Links
-never expire: a mail is read years later, and leaving must still work then.
+allows half). Every purpose signs with a key of its own, so that no link opens another door. Leaving
+never expires: a mail is read years later, and that must still work then. What can change more
+holds for :data:`PREFERENCES_LAST` after the week that the mail is of.
 """
 
 from __future__ import annotations
 
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Sequence
+from datetime import UTC, datetime, time, timedelta
 from hmac import compare_digest, digest
 
 from itsdangerous import BadSignature, Signer
 from itsdangerous.encoding import base64_encode, want_bytes
 from itsdangerous.signer import SigningAlgorithm
 
-from digest.errors import LinkError
+from digest.errors import LinkError, LinkExpired, UsageError
+from digest.window import Period
 
+PREFERENCES_LAST = timedelta(days=90)
+"""How long after its week the preferences can be opened from a mail."""
+ERASING_LASTS = timedelta(hours=1)
+"""How long after it was shown a page's button erases."""
 _SIGNATURE_BYTES = 16
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _FROM_URL_SAFE = bytes.maketrans(b"-_", b"+/")
@@ -34,9 +41,12 @@ class Links:
         base = base_url.rstrip("/")
         self._unsubscribe_base = f"{base}/u/"
         self._browser_base = f"{base}/v/"
+        self._preferences_base = f"{base}/p/"
         self._counting = f"{base}/counting"
         self._unsubscribe = _Purpose(keys, b"digest.unsubscribe")
         self._browser = _Purpose(keys, b"digest.browser")
+        self._preferences = _Purpose(keys, b"digest.preferences")
+        self._erasing = _Purpose(keys, b"digest.erase")
 
     def unsubscribe(self, user_id: str) -> str:
         """Where ``user_id`` leaves: a page to confirm on, and one-click's target (RFC 8058)."""
@@ -45,6 +55,14 @@ class Links:
     def browser(self, user_id: str, period: str) -> str:
         """Where ``user_id`` reads the mail of ``period`` in a browser."""
         return self._browser_base + self._browser.token(f"{period} {user_id}")
+
+    def preferences(self, user_id: str, period: str) -> str:
+        """Where ``user_id`` chooses, opened from the mail of ``period``."""
+        return self._preferences_base + self._preferences.token(f"{period} {user_id}")
+
+    def erasing(self, user_id: str, now: datetime) -> str:
+        """What the button carries that erases all of ``user_id``: no link, and soon void."""
+        return self._erasing.token(f"{now.timestamp():.0f} {user_id}")
 
     def counting(self) -> str:
         """Where the page stands that says how things are counted."""
@@ -56,10 +74,29 @@ class Links:
 
     def read_browser(self, token: str) -> tuple[str, str]:
         """The user and period of a browser link; a :class:`LinkError` as above."""
-        period, space, user_id = self._browser.read(token).partition(" ")
-        if not space:
-            raise _damaged()
-        return user_id, period
+        return _pair(self._browser.read(token))
+
+    def read_preferences(self, token: str, now: datetime) -> str:
+        """The user of a preferences link; LinkExpired where it is too old, LinkError as above."""
+        user_id, period = _pair(self._preferences.read(token))
+        try:
+            over = Period.parse(period).shift(1).monday
+        except UsageError as error:
+            raise _damaged() from error
+        if now - datetime.combine(over, time(), UTC) > PREFERENCES_LAST:
+            raise LinkExpired(
+                "this link is from a mail of long ago",
+                user_id=user_id,
+                hint="open the one in the newest mail",
+            )
+        return user_id
+
+    def read_erasing(self, token: str, now: datetime) -> str:
+        """The user whom a button erases; LinkExpired where the page stood open for too long."""
+        user_id, at = _pair(self._erasing.read(token))
+        if now - datetime.fromtimestamp(int(at), UTC) > ERASING_LASTS:
+            raise LinkExpired("the page stood open for too long", user_id=user_id)
+        return user_id
 
 
 class _ShortHmac(SigningAlgorithm):
@@ -106,6 +143,14 @@ class _Purpose:
             return a2b_base64(padded, strict_mode=True).decode("utf-8", "surrogatepass")
         except (BadSignature, ValueError) as error:
             raise _damaged() from error
+
+
+def _pair(text: str) -> tuple[str, str]:
+    """The user id, which may hold anything, and what stands before it."""
+    fact, space, user_id = text.partition(" ")
+    if not space:
+        raise _damaged()
+    return user_id, fact
 
 
 def _damaged() -> LinkError:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import func, select
@@ -14,6 +15,7 @@ from sqlmodel import Session
 from digest import bounces, ledger, snapshots, subscriptions, window
 from digest.audience import Gate
 from digest.compose import Snapshot
+from digest.config import Settings
 from digest.database import Database
 from digest.deciding import Decision, Workshop, decide
 from digest.errors import UsageError
@@ -21,6 +23,7 @@ from digest.ledger import Scope
 from digest.mail import Mail
 from digest.models import Delivery, State, Subscription, table
 from digest.planning import is_over, not_over, require_known, weeks
+from digest.preferences import readers, sends
 from digest.run import Report
 from digest.window import Period
 
@@ -138,17 +141,17 @@ def explain(shop: Workshop, user: str, period: str | None, now: datetime) -> dic
     }
 
 
-def upcoming(session: Session, user: str | None, now: datetime) -> list[dict[str, str]]:
+def upcoming(
+    session: Session, settings: Settings, user: str | None, now: datetime
+) -> list[dict[str, str]]:
     """The next sends, each {user, timezone, utc, local}: eight of one user, or of 20 users."""
-    rows = list(subscriptions.upcoming(session, user))
-    slots = [(one.user_id, one.timezone, one.slot) for one in rows]
-    if user is not None:
-        for one in rows:
-            weekday, hour = subscriptions.rhythm(session, user)
-            tz, slot = window.zone(one.timezone), max(one.slot, now)
-            for _ in range(7):
-                slot = window.next_due(slot, weekday=weekday, hour=hour, tz=tz)
-                slots.append((user, one.timezone, slot))
+    known = [one.user_id for one in subscriptions.upcoming(session, user)]
+    slots = [
+        (reader.user_id, reader.timezone, slot)
+        for reader in readers(session, known, now)
+        for slot in islice(sends(reader, settings, now), 1 if user is None else 8)
+    ]
+    slots.sort(key=lambda found: (found[2], found[0]))
     return [
         {
             "user": user_id,

@@ -42,7 +42,7 @@ class Mailer:
 
     def __init__(self, settings: Settings, sections: Sequence[Section]) -> None:
         self._secret = settings.secret()
-        self._links = Links(settings.base_url, [self._secret])
+        self._links = Links(settings.base_url, settings.signing_keys())
         self.renderer = Renderer(
             brand(settings),
             overrides=settings.templates,
@@ -72,6 +72,7 @@ class Mailer:
             unsubscribe=self._links.unsubscribe(user),
             browser=self._links.browser(user, period),
             counting=self._links.counting(),
+            preferences=self._links.preferences(user, period),
         )
 
     def mail(self, author: Author, snapshot: Snapshot, date: datetime) -> Mail:

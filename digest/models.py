@@ -24,10 +24,13 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     text,
+    true,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
+
+from digest.cadence import Frequency
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -73,6 +76,11 @@ def table(model: type[SQLModel]) -> Table:
 
 def _instant(**options: Any) -> Any:
     return Field(sa_type=cast(Any, UtcDateTime), **options)
+
+
+def _preset(default: Any, in_sql: Any) -> Any:
+    """A column that older rows, and rows that other programs insert, get ``default`` in."""
+    return Field(default=default, sa_column_kwargs={"server_default": in_sql})
 
 
 # --- facts ---------------------------------------------------------------------------------------
@@ -204,7 +212,14 @@ class Follow(SQLModel, table=True):
 
 
 class Subscription(SQLModel, table=True):
-    """When a user is written to. ``next_due_at`` was worked out from weekday, hour and timezone."""
+    """When a user is written to, and what they chose.
+
+    ``next_due_at`` was worked out from weekday, hour and timezone; ``timezone`` is the reader's
+    own where ``chosen_timezone`` says so, else the platform's. ``frequency``, ``counted_from``,
+    ``paused_through`` and ``adaptive`` are a :class:`~digest.cadence.Cadence`. ``hidden`` are the
+    names of sections that the reader does not want, with spaces between them. Whose data were
+    erased keeps this row, so that no import makes a reader of them again.
+    """
 
     __tablename__ = "subscriptions"
     __table_args__ = (
@@ -218,6 +233,15 @@ class Subscription(SQLModel, table=True):
     timezone: str
     next_due_at: datetime | None = _instant(default=None, index=True)
     unsubscribed_at: datetime | None = _instant(default=None)
+    frequency: str = _preset(Frequency.WEEKLY, Frequency.WEEKLY.value)
+    counted_from: str | None = None
+    paused_through: str | None = None
+    adaptive: bool = _preset(default=True, in_sql=true())
+    chosen_timezone: str | None = None
+    locale: str | None = None
+    hidden: str = _preset("", "")
+    numbers: bool = _preset(default=True, in_sql=true())
+    erased_at: datetime | None = _instant(default=None)
 
 
 class Suppression(SQLModel, table=True):

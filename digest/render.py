@@ -34,7 +34,7 @@ from digest.wording import (
 
 _PAGES = ("subject.txt", "base.txt", "base.html")
 _FROM_CALLER = frozenset({"brand", "links", "name", "language", "monday", "due", "sections", "s"})
-_FROM_CALLER |= {"lead", "second", "subject", "section"}
+_FROM_CALLER |= {"lead", "second", "subject", "section", "numbers", "eased"}
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff]+"
 )
@@ -67,6 +67,17 @@ class MailLinks:
     unsubscribe: str
     browser: str
     counting: str
+    preferences: str = ""
+
+    @property
+    def less(self) -> str:
+        """Where fewer mails can be chosen."""
+        return f"{self.preferences}/less"
+
+    @property
+    def keep(self) -> str:
+        """Where mails can be had every week again."""
+        return f"{self.preferences}/keep"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +121,7 @@ class Renderer:
         """
         sections = _cleaned(snapshot.sections)
         locale = snapshot.locale or ""
-        lead, second = _news(sections)
+        lead, second = _news(sections, numbers=snapshot.numbers)
         facts = {
             "brand": self._brand,
             "links": links,
@@ -121,6 +132,8 @@ class Renderer:
             "sections": sections,
             "lead": lead,
             "second": second,
+            "numbers": snapshot.numbers,
+            "eased": snapshot.eased,
         }
         plain = {**_vocabulary(locale, "txt"), **facts}
         subject = " ".join(run(self._subject, plain).split())
@@ -194,7 +207,7 @@ def _said(text: str) -> str:
     return text.strip()
 
 
-def _news(sections: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _news(sections: Mapping[str, Any], *, numbers: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     """The two best facts of the week, the first for the subject, the second for the preheader."""
     headline = sections.get("headline")
     posts = [
@@ -212,7 +225,7 @@ def _news(sections: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     if "so_far" in sections:
         news.append({"kind": "so_far", "so_far": sections["so_far"]})
     outstanding = max(posts, key=lambda post: post["times"] or 0, default=None)
-    if outstanding and (outstanding["times"] or 0) >= 2:
+    if numbers and outstanding and (outstanding["times"] or 0) >= 2:
         news.append({"kind": "times", "post": outstanding})
     if headline and headline[headline["metric"]]:
         news.append({"kind": "count", "metric": headline["metric"], "headline": headline})

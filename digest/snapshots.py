@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 from sqlmodel import Session
 
 from digest import history, judgements
@@ -15,12 +16,13 @@ from digest.facts import Batch
 from digest.faults import Point, reach
 from digest.history import histories
 from digest.judgements import careers
+from digest.models import Delivery, State, Subscription, User, table
 from digest.models import Snapshot as Stored
-from digest.models import table
 from digest.sections import Section
 from digest.weeks import author_weeks
 
-_snapshots = table(Stored)
+_snapshots, _deliveries = table(Stored), table(Delivery)
+_users, _subscriptions = table(User), table(Subscription)
 _FROZEN = select(_snapshots.c.user_id, _snapshots.c.body).where(
     among(_snapshots.c.user_id, "users"),
     _snapshots.c.period == bindparam("period"),
@@ -74,3 +76,40 @@ def stored(session: Session, user: str, period: str) -> Snapshot | None:
         select(_snapshots.c.body).where(_snapshots.c.user_id == user, _snapshots.c.period == period)
     )
     return Snapshot.from_json(body) if body else None
+
+
+class PastWeek(NamedTuple):
+    """One of an author's weeks, None being unknown; ``mailed``: there was a mail of it."""
+
+    period: str
+    views: int | None
+    reach: int | None
+    reactions: int | None
+    mailed: bool
+
+
+def past_weeks(session: Session, user: str, limit: int) -> tuple[str | None, list[PastWeek]]:
+    """The language of an author, and their latest weeks, oldest first."""
+    locale = (
+        select(func.coalesce(_subscriptions.c.locale, _users.c.locale))
+        .join_from(_users, _subscriptions, _subscriptions.c.user_id == _users.c.id)
+        .where(_users.c.id == user)
+    )
+    sent = select(_deliveries.c.id).where(
+        _deliveries.c.user_id == user,
+        _deliveries.c.period == _snapshots.c.period,
+        _deliveries.c.state == State.SENT,
+    )
+    columns = (_snapshots.c.period, _snapshots.c.views, _snapshots.c.reach, _snapshots.c.reactions)
+    rows = fetch(
+        session,
+        select(*columns, sent.exists().label("mailed"))
+        .where(_snapshots.c.user_id == user)
+        .order_by(_snapshots.c.period.desc())
+        .limit(limit),
+    )
+    weeks = [
+        PastWeek(period, views, reach, acts, bool(mailed))
+        for period, views, reach, acts, mailed in reversed(rows)
+    ]
+    return session.scalar(locale), weeks

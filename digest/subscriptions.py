@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, literal, or_, select, update
+from sqlalchemy import func, literal, or_, select, true, update
 from sqlmodel import Session
 
 from digest import database, window
@@ -27,6 +28,14 @@ class Due:
     slot: datetime
 
 
+class Rhythm(NamedTuple):
+    """When in a week somebody is written to; ``weekday`` 0 is Monday."""
+
+    weekday: int
+    hour: int
+    tz: ZoneInfo
+
+
 def enrol(session: Session, settings: Settings, now: datetime) -> int:
     """Give every user without a subscription one, and let changed zones take effect.
 
@@ -38,7 +47,7 @@ def enrol(session: Session, settings: Settings, now: datetime) -> int:
     without = ~own.exists()
     new = 0
     for written in session.scalars(select(zone_of).where(without).distinct()).all():
-        name = _known(written, settings)
+        name = known_zone(written, settings)
         due = window.next_due(
             now, weekday=settings.weekday, hour=settings.hour, tz=window.zone(name)
         )
@@ -57,17 +66,22 @@ def enrol(session: Session, settings: Settings, now: datetime) -> int:
 
 
 def _follow_moves(session: Session, settings: Settings, now: datetime) -> None:
-    """Recompute the next send of users whose zone is not the one it was worked out with."""
-    zone_of = func.coalesce(_users.c.timezone, literal(settings.timezone))
+    """Recompute the next send of users whose zone is not the one it was worked out with.
+
+    A zone that the reader chose stands before the platform's.
+    """
+    zone_of = func.coalesce(
+        _subscriptions.c.chosen_timezone, _users.c.timezone, literal(settings.timezone)
+    )
     stored = session.scalars(select(_subscriptions.c.timezone).distinct())
-    lost = [name for name in stored if _known(name, settings) != name]
+    lost = [name for name in stored if known_zone(name, settings) != name]
     rhythm = (
         _subscriptions.c.timezone,
         _subscriptions.c.weekday,
         _subscriptions.c.hour,
         _subscriptions.c.next_due_at,
     )
-    moved = (
+    changed = (
         select(zone_of, *rhythm)
         .join(_subscriptions, _subscriptions.c.user_id == _users.c.id)
         .where(
@@ -79,8 +93,8 @@ def _follow_moves(session: Session, settings: Settings, now: datetime) -> None:
         )
         .distinct()
     )
-    for written, before, weekday, hour, planned in session.execute(moved).all():
-        name = _known(written, settings)
+    for written, before, weekday, hour, planned in session.execute(changed).all():
+        name = known_zone(written, settings)
         if name == before and planned is not None:
             continue
         session.execute(
@@ -90,33 +104,42 @@ def _follow_moves(session: Session, settings: Settings, now: datetime) -> None:
                     column.is_not_distinct_from(value)
                     for column, value in zip(rhythm, (before, weekday, hour, planned), strict=True)
                 ),
-                _subscriptions.c.user_id.in_(select(_users.c.id).where(zone_of == written)),
+                select(_users.c.id)
+                .where(_users.c.id == _subscriptions.c.user_id, zone_of == written)
+                .exists(),
             )
             .values(
                 timezone=name,
                 next_due_at=window.next_due(now, weekday=weekday, hour=hour, tz=window.zone(name))
                 if planned is None or before in lost
-                else _moved(planned, weekday, hour, window.zone(before), window.zone(name)),
+                else moved(
+                    planned,
+                    Rhythm(weekday, hour, window.zone(before)),
+                    Rhythm(weekday, hour, window.zone(name)),
+                ),
             )
         )
 
 
-def _moved(planned: datetime, weekday: int, hour: int, old: ZoneInfo, new: ZoneInfo) -> datetime:
-    """The same hour of the same day in the new zone, and so the same week: none is lost or doubled.
+def moved(planned: datetime, old: Rhythm, new: Rhythm) -> datetime:
+    """The send that was planned in the rhythm ``old``, in another.
 
-    It may have passed already, where somebody travelled east.
+    It stays in the same week, so that no week is lost or doubled. It may have passed already,
+    where somebody travelled east or chose an earlier day.
     """
-    day = planned.astimezone(old).date()
-    day -= timedelta(days=(day.weekday() - weekday) % 7)  # past midnight, if 23:00 did not exist
-    return window.instant(datetime.combine(day, time(hour)), new)
+    day = planned.astimezone(old.tz).date()
+    day -= timedelta(days=(day.weekday() - old.weekday) % 7)  # past midnight, if 23:00 is missing
+    day += timedelta(days=new.weekday - old.weekday)
+    return window.instant(datetime.combine(day, time(new.hour)), new.tz)
 
 
-def _known(timezone: str, settings: Settings) -> str:
+def known_zone(timezone: str | None, settings: Settings) -> str:
+    """``timezone`` where it is one, else the site's."""
     try:
-        window.zone(timezone)
+        window.zone(timezone or "")
     except UsageError:
         return settings.timezone
-    return timezone
+    return timezone or settings.timezone
 
 
 def due(session: Session, now: datetime, limit: int) -> list[Due]:
@@ -177,23 +200,16 @@ def upcoming(session: Session, user: str | None = None, limit: int = 20) -> Iter
         yield Due(*row)
 
 
-def rhythm(session: Session, user_id: str) -> tuple[int, int]:
-    """The weekday (0 = Monday) and hour at which a user is written to."""
-    row = session.execute(
-        select(_subscriptions.c.weekday, _subscriptions.c.hour).where(
-            _subscriptions.c.user_id == user_id
-        )
-    ).one()
-    return row.weekday, row.hour
-
-
 def unsubscribe(session: Session, user_id: str, now: datetime) -> bool:
     """Stop mailing ``user_id``; False if there is no such user. Doing it twice is doing it once."""
     return _set_left(session, user_id, now)
 
 
 def resubscribe(session: Session, user_id: str, now: datetime) -> bool:
-    """Undo :func:`unsubscribe`; the next send is in the future, whatever was missed."""
+    """Undo :func:`unsubscribe`; the next send is in the future, whatever was missed.
+
+    False for who is unknown, and for whose data were erased: that is final.
+    """
     done = _set_left(session, user_id, None)
     if done:
         advance(session, [user_id], now)
@@ -204,7 +220,10 @@ def _set_left(session: Session, user_id: str, at: datetime | None) -> bool:
     left = _subscriptions.c.unsubscribed_at
     changed = session.connection().execute(
         update(_subscriptions)
-        .where(_subscriptions.c.user_id == user_id)
+        .where(
+            _subscriptions.c.user_id == user_id,
+            true() if at else _subscriptions.c.erased_at.is_(None),
+        )
         .values(unsubscribed_at=func.coalesce(left, literal(at, left.type)) if at else None)
     )
     return changed.rowcount == 1

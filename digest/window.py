@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from digest.errors import UsageError
 
@@ -69,6 +69,10 @@ class Period:
         """The week so many weeks later (or, negative, earlier)."""
         return Period.of(self.monday + weeks * _WEEK)
 
+    def weeks_since(self, other: Period) -> int:
+        """How many weeks later than ``other`` it is; negative if it is earlier."""
+        return (self.monday - other.monday) // _WEEK
+
     def __str__(self) -> str:
         return f"{self.year:04d}-W{self.week:02d}"
 
@@ -82,6 +86,18 @@ def zone(name: str) -> ZoneInfo:
         raise UsageError(
             f"“{name}” is not a time zone", hint="use an IANA name, for example Europe/Berlin"
         ) from error
+
+
+_CONTINENTS = (
+    "Africa/ America/ Antarctica/ Arctic/ Asia/ Atlantic/ Australia/ Europe/ Indian/ Pacific/"
+)
+
+
+@lru_cache(maxsize=1)
+def zones() -> frozenset[str]:
+    """The zones to choose from: those named after a place, and UTC."""
+    places = tuple(_CONTINENTS.split())
+    return frozenset({"UTC", *(n for n in available_timezones() if n.startswith(places))})
 
 
 def instant(local: datetime, tz: ZoneInfo) -> datetime:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -21,6 +21,8 @@ from digest.text import shorten
 
 LANGUAGE = "en"
 WORLD_ENGLISH = "en_001"
+LOCALES = ("en", "en_GB", "en_US")
+"""What a reader can choose to be written to in."""
 
 _WORD = re.compile(r"[^ \t\r\n]+")
 _ENDINGS = {1: "st", 2: "nd", 3: "rd"}
@@ -109,6 +111,16 @@ class Wording:
     def weekday(self, number: int) -> str:
         """The name of a day of the week, 0 being Monday."""
         return str(self._names[number])
+
+    def moment(self, local: datetime) -> str:
+        """A day and a time of it: Monday, 7 December 2026, 08:00."""
+        return f"{format_date(local, 'full', locale=self._locale)}, {local:%H:%M}"
+
+
+@lru_cache(maxsize=1)
+def locale_names() -> dict[str, str]:
+    """What can be chosen, each in its own words."""
+    return {name: str(Locale.parse(name).get_display_name(name)) for name in LOCALES}
 
 
 def wording(locale: str) -> Wording:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from digest import audience, subscriptions
 from digest.audience import Author, Gate
 from digest.models import State
-from tests.office import NOW, Office, open_office
+from digest.window import Period
+from tests.office import MONDAY, NOW, WEEK, Office, open_office
 
 PASSED = ["subscribed", "address", "not suppressed", "one mailbox", "has posts"]
+PASSED += ["no break", "chosen week", "cadence"]
+UTC_ZONE = ZoneInfo("UTC")
+END = MONDAY + timedelta(weeks=1)
 
 
 @pytest.fixture
@@ -25,17 +30,20 @@ def office(tmp_path: Path) -> Iterator[Office]:
 
 def author(office: Office, user: str = "ann") -> Author:
     with office.database.reading() as session:
-        return audience.authors(session, [user])[user]
+        return audience.authors(session, [user], END)[user]
 
 
 def stop(office: Office, user: str = "ann") -> Gate | None:
-    return next((gate for gate in audience.gates(author(office, user)) if not gate.passed), None)
+    return next((gate for gate in gates(office, user) if not gate.passed), None)
+
+
+def gates(office: Office, user: str = "ann", period: str = WEEK) -> list[Gate]:
+    return audience.gates(author(office, user), Period.parse(period), UTC_ZONE)
 
 
 def test_who_wants_and_can_have_the_mail_passes_every_gate(office: Office) -> None:
-    gates = audience.gates(author(office))
-    assert [gate.name for gate in gates] == PASSED
-    assert all(gate.passed for gate in gates)
+    assert [gate.name for gate in gates(office)] == PASSED
+    assert all(gate.passed for gate in gates(office))
 
 
 def test_who_left_is_stopped_first_and_told_when(office: Office) -> None:
@@ -99,7 +107,7 @@ def test_who_never_posted_is_skipped(office: Office) -> None:
 def test_users_without_a_subscription_are_known_and_strangers_are_not(office: Office) -> None:
     office.sql("DELETE FROM subscriptions WHERE user_id = 'ann'")
     with office.database.reading() as session:
-        found = audience.authors(session, ["ann", "zoe"])
+        found = audience.authors(session, ["ann", "zoe"], END)
     assert list(found) == ["ann"]
     assert (found["ann"].weekday, found["ann"].locale) == (0, "en")
 

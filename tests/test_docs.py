@@ -10,16 +10,19 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import typer.main
 from pydantic import SecretStr
 
 from digest import audience, ingest
+from digest.cadence import EVERY_WEEK, Cadence, Frequency
 from digest.cli import app
 from digest.config import FAULT, PREFIX, Settings, setting_name
 from digest.ingest.exchange import LAYOUTS
@@ -27,6 +30,7 @@ from digest.ingest.importing import FORMATS
 from digest.models import TRANSITIONS, State
 from digest.sections import sections
 from digest.smtp import RULES, Meaning, Verdict
+from digest.window import Period
 from tests.community import village
 from tests.conftest import Front
 from tests.test_layers import LAYERS
@@ -287,12 +291,17 @@ def test_every_transition_is_drawn() -> None:
 
 def reasons_of_gates() -> set[tuple[str, str]]:
     """What the gates record of somebody who passes none of them."""
-    now = datetime(2026, 11, 16, tzinfo=UTC)
+    now, week, tz = datetime(2026, 11, 16, tzinfo=UTC), Period(2026, 46), ZoneInfo("UTC")
     doomed = audience.Author(
-        "u", "U", "@", None, "en", now, "hard-bounce", now, double=True, writes=False, weekday=0
-    )
-    stopped = audience.gates(doomed)
+        "u", "U", "@", None, "en", now, "hard-bounce", now, double=True, writes=False, weekday=0,
+        cadence=Cadence(Frequency.FORTNIGHTLY, week.shift(1), paused_through=week),
+        hidden=frozenset({"headline"}),
+    )  # fmt: skip
+    silent = replace(doomed, cadence=EVERY_WEEK, posted_at=now - timedelta(weeks=10))
+    stopped = [gate for gate in audience.gates(doomed, week, tz) if gate.name != "cadence"]
+    stopped.append(audience.gates(silent, week, tz)[-1])
     stopped.append(audience.activity(quiet=True, quiet_before=True, policy="once"))
+    stopped += filter(None, [audience.wanted((), doomed)])
     assert not any(gate.passed for gate in stopped)
     return {(str(gate.state), gate.reason) for gate in stopped}
 
@@ -320,6 +329,7 @@ def reasons_written() -> set[str]:
             "recorder",
             "audience",
             "bounces/records",
+            "personal",
         )
     ]
     recorded = (value for tree in trees for node in ast.walk(tree) for value in _recorded(node))

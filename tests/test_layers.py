@@ -12,8 +12,8 @@ import digest
 
 ROOT = Path(digest.__file__).parent
 LAYERS = {
-    "leaves": "errors window faults config stats links address text",
-    "data": "models migrations database ingest subscriptions ledger demo",
+    "leaves": "errors window cadence faults config stats links address text",
+    "data": "models migrations database ingest subscriptions preferences personal ledger demo",
     "the mail": (
         "audience facts weeks history judgements sections compose snapshots"
         " colour folders inline wording templating render message dkim mail smtp"
@@ -52,6 +52,7 @@ LIBRARIES = {
 PURE = [
     "stats",
     "window",
+    "cadence",
     "links",
     "address",
     "text",

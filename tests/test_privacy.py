@@ -75,7 +75,7 @@ def test_no_link_passes_through_a_counter(mails: Front) -> None:
         ours = {link for link in Addresses(body(mail, "html")).links if link.startswith(BASE)}
         assert ours
         for link in ours:
-            assert re.fullmatch(rf"{BASE}/(?:[uv]/[\w.-]+|counting)", link), link
+            assert re.fullmatch(rf"{BASE}/(?:[puv]/[\w.-]+(?:/[a-z]+)?|counting)", link), link
 
 
 def test_nothing_is_loaded_but_the_logo(mails: Front) -> None:

@@ -1,6 +1,5 @@
 """The pages, over a real database and a real folder of mails."""
 
-import asyncio
 import base64
 import hashlib
 import logging
@@ -36,6 +35,7 @@ from digest.models import Snapshot as StoredSnapshot
 from digest.web import create_app, listen, server
 from digest.web.guard import HEADERS, MAX_BODY_BYTES
 from tests.databases import new_database
+from tests.visitor import Client
 
 KEY = "the key of these tests"
 BASE = "http://127.0.0.1:8025"
@@ -66,28 +66,6 @@ SNAPSHOT = Snapshot(
         }
     },
 )
-
-
-class Client:
-    """Asks the application as a browser at ``address`` would, without a socket in between."""
-
-    def __init__(self, app: Starlette, address: str = "127.0.0.1") -> None:
-        self._transport = httpx.ASGITransport(
-            app, raise_app_exceptions=False, client=(address, 50000)
-        )
-
-    def request(self, method: str, url: str, **options: object) -> httpx.Response:
-        async def ask() -> httpx.Response:
-            async with httpx.AsyncClient(transport=self._transport, base_url=BASE) as client:
-                return await client.request(method, url, **options)  # type: ignore[arg-type]
-
-        return asyncio.run(ask())
-
-    def get(self, url: str, **options: object) -> httpx.Response:
-        return self.request("GET", url, **options)
-
-    def post(self, url: str, **options: object) -> httpx.Response:
-        return self.request("POST", url, **options)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,8 @@ class Section:
 
     ``load`` asks the database for a batch of users and answers by user; ``build`` is pure: one
     user's answer to JSON data, or None for nothing to say. ``order`` is the place in the mail, and
-    ``templates`` the folder of the partials of a section that is not ours.
+    ``templates`` the folder of the partials of a section that is not ours. One with a ``label``
+    can be switched off: that is what the preferences call it.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Section:
     load: Callable[[Session, Batch], Mapping[str, Any]]
     build: Callable[[Any, Batch], dict[str, Any] | None]
     templates: Path | None = None
+    label: str = ""
 
 
 def sections() -> list[Section]:

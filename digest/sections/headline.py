@@ -38,4 +38,4 @@ def build(week: AuthorWeek, batch: Batch) -> dict[str, Any] | None:
     }
 
 
-SECTION = Section("headline", 10, load, build)
+SECTION = Section("headline", 10, load, build, label="How many people saw your posts")

@@ -146,4 +146,4 @@ def _entry(
     }
 
 
-SECTION = Section("new_posts", 40, load, build)
+SECTION = Section("new_posts", 40, load, build, label="New posts in their first 48 hours")

@@ -53,4 +53,4 @@ def _site(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}/" if parts.netloc else ""
 
 
-SECTION = Section("next", 90, load, build)
+SECTION = Section("next", 90, load, build, label="One thing to do next")

@@ -90,4 +90,4 @@ def _change(now: int, before: int) -> dict[str, Any]:
     return {"times": round(now / before)} if percent > MULTIPLE_ABOVE else {"percent": percent}
 
 
-SECTION = Section("usual", 20, load, build)
+SECTION = Section("usual", 20, load, build, label="Your week against your usual")

@@ -14,8 +14,10 @@ from starlette.responses import Response
 
 from digest.config import Settings
 from digest.database import Database
-from digest.errors import DatabaseError, UsageError
+from digest.errors import DatabaseError, LinkExpired, UsageError
+from digest.web.choosing import Chooser
 from digest.web.guard import Guard
+from digest.web.keeping import Keeper
 from digest.web.operators import Operator
 from digest.web.reader import Reader
 from digest.web.site import Site
@@ -30,17 +32,25 @@ def create_app(settings: Settings, database: Database) -> Starlette:
 
     def problem(_request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
-        return site.pages.problem(status)
+        page = site.pages.problem(status)
+        page.headers.update(getattr(error, "headers", None) or {})
+        return page
 
     def out_of_reach(_request: Request, error: Exception) -> Response:
         _log.error("the database cannot be used: %s", error)
         return site.pages.problem(503)
 
+    def expired(_request: Request, error: Exception) -> Response:
+        user = error.user_id if isinstance(error, LinkExpired) else ""
+        return site.pages.page("expired.html", 410, leave=site.links.unsubscribe(user))
+
+    readers = [*Reader(site).routes(), *Chooser(site).routes(), *Keeper(site).routes()]
     app = Starlette(
-        routes=[*Reader(site).routes(), *Operator(site).routes()],
+        routes=[*readers, *Operator(site).routes()],
         middleware=[Middleware(Guard)],
         exception_handlers={
             HTTPException: problem,
+            LinkExpired: expired,
             DatabaseError: out_of_reach,
             Exception: problem,
         },

@@ -36,7 +36,9 @@ _MESSAGES = {
         "If you came from a mail, the link may have been cut: open it there once more.",
     ),
     405: ("That cannot be done here", "Go back to the mail and follow its link again."),
+    400: ("That is no form of ours", "Go back to the mail and follow its link again."),
     413: ("That was too much", "The request was larger than any of these pages needs."),
+    429: ("One moment", "Too many wrong addresses came from where you are. Wait a minute."),
     503: ("Not just now", "The data cannot be reached at the moment. Please try again later."),
 }
 _BROKEN = ("Something went wrong", "It is not your fault. Please try again later.")

@@ -18,12 +18,12 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from digest import subscriptions
-from digest.errors import LinkError
 from digest.models import Subscription, User, table
 from digest.snapshots import stored
 from digest.web.guard import HEADERS, read_body
 from digest.web.pages import MAIL_POLICY
 from digest.web.site import Site
+from digest.web.tokens import opened
 
 _subscriptions = table(Subscription)
 
@@ -47,19 +47,20 @@ class Reader:
     def ask(self, request: Request) -> Response:
         """Say what will happen, and offer the button that makes it happen."""
         user_id, token = self._user(request), request.path_params["token"]
-        left = _subscriptions.c.unsubscribed_at
+        columns = (_subscriptions.c.unsubscribed_at, _subscriptions.c.erased_at)
+        asked = select(*columns).where(_subscriptions.c.user_id == user_id)
         with self._site.database.reading() as session:
-            row = session.execute(select(left).where(_subscriptions.c.user_id == user_id)).first()
-        if row is None:
+            row = session.execute(asked).first()
+        if row is None or row.erased_at is not None:
             raise HTTPException(404)
-        if row[0] is None:
+        if row.unsubscribed_at is None:
             return self._site.pages.page("unsubscribe.html")
         return self._site.pages.page("left.html", undo=f"{token}/undo")
 
     async def leave(self, request: Request) -> Response:
         """Stop mailing the reader; a second time, or of a deleted user, it is as well."""
         await read_body(request)
-        user_id, token = self._user(request), request.path_params["token"]
+        user_id, token = self._user(request, always=True), request.path_params["token"]
         known = await run_in_threadpool(self._leave, user_id)
         return self._site.pages.page("left.html", undo=f"{token}/undo" if known else None)
 
@@ -72,10 +73,8 @@ class Reader:
 
     def mail(self, request: Request) -> Response:
         """The mail as it was sent, made from the numbers that were frozen then."""
-        try:
-            user_id, period = self._site.links.read_browser(request.path_params["token"])
-        except LinkError as error:
-            raise HTTPException(404) from error
+        read = self._site.links.read_browser
+        user_id, period = opened(request, self._site.guesses, read)
         day = select(_subscriptions.c.weekday).where(_subscriptions.c.user_id == user_id)
         with self._site.database.reading() as session:
             snapshot = stored(session, user_id, period)
@@ -93,19 +92,19 @@ class Reader:
         del request
         return self._site.pages.page("counting.html")
 
-    def _user(self, request: Request) -> str:
-        try:
-            return self._site.links.read_unsubscribe(request.path_params["token"])
-        except LinkError as error:
-            raise HTTPException(404) from error
+    def _user(self, request: Request, *, always: bool = False) -> str:
+        read = self._site.links.read_unsubscribe
+        return opened(request, self._site.guesses, read, always=always)
 
     def _leave(self, user_id: str) -> bool:
+        """Whether it can be undone."""
         with self._site.database.writing() as session:
             known = subscriptions.unsubscribe(session, user_id, datetime.now(UTC))
             if not known and session.get(User, user_id) is not None:
                 # Somebody who may be enrolled later: saying “you have left” would be untrue.
                 raise HTTPException(404)
-            return known
+            erased = select(_subscriptions.c.erased_at).where(_subscriptions.c.user_id == user_id)
+            return known and session.scalar(erased) is None
 
     def _come_back(self, user_id: str) -> bool:
         with self._site.database.writing() as session:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from digest.config import Settings
 from digest.database import Database
 from digest.links import Links
 from digest.mail import Mailer
-from digest.sections import sections
+from digest.sections import Section, sections
 from digest.web.pages import Pages
+from digest.web.tokens import Guesses
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +24,19 @@ class Site:
     links: Links
     pages: Pages
     mailer: Mailer
+    sections: Sequence[Section]
+    guesses: Guesses
 
     @classmethod
     def prepare(cls, settings: Settings, database: Database) -> Site:
         """Compile the templates and derive the keys; raises what is wrong with either."""
+        found = sections()
         return cls(
             settings,
             database,
-            Links(settings.base_url, [settings.secret()]),
+            Links(settings.base_url, settings.signing_keys()),
             Pages(settings),
-            Mailer(settings, sections()),
+            Mailer(settings, found),
+            found,
+            Guesses(time.monotonic),
         )

@@ -1,0 +1,203 @@
+"""The pages on which a reader chooses: how often, when, what of it, and for now less.
+
+The form is the signed link's own page: whoever has the link may choose, and nobody else can post
+to it. Saving answers with the page itself, so that sending the form twice is saving once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from digest.cadence import Frequency
+from digest.preferences import Preferences, Reader, find, save, sends
+from digest.web import forms
+from digest.web.forms import Form, FormError
+from digest.web.site import Site
+from digest.web.tokens import opened
+from digest.window import zone, zones
+from digest.wording import locale_names, wording
+
+Change = Callable[[Preferences], Preferences]
+_LESS = ("fortnightly", "monthly", "eventful", forms.PAUSED)
+
+
+class Chooser:
+    """The pages of choices of one site."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._sections = {s.name: s.label for s in site.sections if s.label}
+
+    def routes(self) -> list[Route]:
+        """Where the pages are."""
+        post = ["POST"]
+        return [
+            Route("/p/{token}", self.ask, name="preferences page"),
+            Route("/p/{token}", self.choose, methods=post, name="preferences"),
+            Route("/p/{token}/less", self.ask_less, name="less often page"),
+            Route("/p/{token}/less", self.choose_less, methods=post, name="less often"),
+            Route("/p/{token}/keep", self.ask_keep, name="keep weekly page"),
+            Route("/p/{token}/keep", self.keep, methods=post, name="keep weekly"),
+        ]
+
+    def ask(self, request: Request) -> Response:
+        """Everything that can be chosen, as it is now."""
+        return self._form(request, self._reader(self._user(request)))
+
+    async def choose(self, request: Request) -> Response:
+        """Keep what the form says; a form that cannot be says why and changes nothing."""
+        form = await forms.read_form(request)
+        return await run_in_threadpool(self._choose, request, form)
+
+    def ask_less(self, request: Request) -> Response:
+        """The few ways to get fewer mails, a button each."""
+        reader = self._reader(self._user(request))
+        return self._page("less.html", request, reader, choices=self._fewer(reader))
+
+    async def choose_less(self, request: Request) -> Response:
+        """Take one of them."""
+        form = await forms.read_form(request)
+        self._user(request)  # whose link is wrong need not be told about the form
+        often = forms.single(form, "frequency")
+        if often not in _LESS:
+            raise HTTPException(400)
+        change = _pause if often == forms.PAUSED else partial(_less, Frequency(often))
+        return await run_in_threadpool(self._change, request, change)
+
+    def ask_keep(self, request: Request) -> Response:
+        """Ask somebody whose mails became fewer whether they want them weekly."""
+        return self._page("keep.html", request, self._reader(self._user(request)))
+
+    async def keep(self, request: Request) -> Response:
+        """Mail them weekly from now on, whether they post or not."""
+        await forms.read_form(request)
+        return await run_in_threadpool(self._change, request, _always)
+
+    def _choose(self, request: Request, form: Form) -> Response:
+        user, now = self._user(request), datetime.now(UTC)
+        reader = self._reader(user)
+        try:
+            wanted = forms.chosen(form, reader.preferences, self._sections)
+        except FormError as error:
+            return self._form(request, reader, status=422, problem=str(error))
+        return self._form(request, self._saved(user, lambda _: wanted, now), saved=True)
+
+    def _change(self, request: Request, change: Change) -> Response:
+        reader = self._saved(self._user(request), change, datetime.now(UTC))
+        return self._page("chosen.html", request, reader)
+
+    def _saved(self, user: str, change: Change, now: datetime) -> Reader:
+        with self._site.database.writing() as session:
+            reader = find(session, user, now)
+            if reader is None:
+                raise HTTPException(404)
+            return save(session, self._site.settings, reader, change(reader.preferences), now)
+
+    def _user(self, request: Request) -> str:
+        now = datetime.now(UTC)
+        return opened(
+            request, self._site.guesses, lambda t: self._site.links.read_preferences(t, now)
+        )
+
+    def _reader(self, user: str) -> Reader:
+        with self._site.database.reading() as session:
+            reader = find(session, user, datetime.now(UTC))
+        if reader is None:
+            raise HTTPException(404)
+        return reader
+
+    def _form(
+        self,
+        request: Request,
+        reader: Reader,
+        *,
+        status: int = 200,
+        problem: str = "",
+        saved: bool = False,
+    ) -> Response:
+        words = wording(reader.preferences.locale or "")
+        return self._page(
+            "preferences.html",
+            request,
+            reader,
+            status=status,
+            problem=problem,
+            saved=saved,
+            sections=self._sections,
+            weekdays=[words.weekday(day) for day in range(7)],
+            zones=_grouped_zones(reader.preferences.timezone),
+            languages=locale_names(),
+        )
+
+    def _page(
+        self, template: str, request: Request, reader: Reader, status: int = 200, **values: Any
+    ) -> Response:
+        """A page of choices: each knows the reader's own, and when the next mail comes."""
+        depth = request.url.path.rstrip("/").rpartition("/p/")[2].count("/") + 1
+        return self._site.pages.page(
+            template,
+            status,
+            root="../" * depth,
+            token=request.path_params["token"],
+            leave=self._site.links.unsubscribe(reader.user_id).rpartition("/")[2],
+            reader=reader,
+            chosen=reader.preferences,
+            often=_often(reader.preferences),
+            following=self._following(reader),
+            adapts=self._site.settings.adaptive_cadence,
+            **values,
+        )
+
+    def _following(self, reader: Reader) -> dict[str, str] | None:
+        """When the next mail is due, in the reader's own time; None where none is."""
+        now = datetime.now(UTC)
+        slot = next(sends(reader, self._site.settings, now), None)
+        if slot is None:
+            return None
+        words = wording(reader.preferences.locale or "")
+        moment = words.moment(slot.astimezone(zone(reader.timezone)))
+        return {"at": "" if slot <= now else moment, "zone": reader.timezone}
+
+    @staticmethod
+    def _fewer(reader: Reader) -> list[str]:
+        """The choices that would be fewer than now."""
+        return [choice for choice in _LESS if choice != _often(reader.preferences)]
+
+
+def _often(preferences: Preferences) -> str:
+    """Which button of the form is pressed."""
+    if preferences.off:
+        return forms.OFF
+    return forms.PAUSED if preferences.paused else preferences.frequency
+
+
+def _less(frequency: Frequency, preferences: Preferences) -> Preferences:
+    return replace(preferences, frequency=frequency, off=False, paused=False)
+
+
+def _pause(preferences: Preferences) -> Preferences:
+    return replace(preferences, paused=True, off=False)
+
+
+def _always(preferences: Preferences) -> Preferences:
+    weekly = Frequency.WEEKLY
+    return replace(preferences, frequency=weekly, adaptive=False, off=False, paused=False)
+
+
+def _grouped_zones(own: str | None) -> dict[str, list[str]]:
+    """The zones of the list by continent; the reader's own is always among them."""
+    names = sorted(zones() | ({own} if own else set()))
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(name.partition("/")[0], []).append(name)
+    return groups

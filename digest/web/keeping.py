@@ -1,0 +1,140 @@
+"""The pages of what is kept: a reader's own weeks, their data to take away, and deleting it all."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from functools import partial
+
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from digest import personal
+from digest.errors import LinkError, LinkExpired
+from digest.preferences import find
+from digest.snapshots import past_weeks
+from digest.web import forms
+from digest.web.chart import chart
+from digest.web.forms import Form
+from digest.web.site import Site
+from digest.web.tokens import opened
+from digest.window import Period
+from digest.wording import wording
+
+WEEKS = 52
+
+
+class Keeper:
+    """The pages of what is kept, of one site."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def routes(self) -> list[Route]:
+        """Where the pages are."""
+        post = ["POST"]
+        return [
+            Route("/p/{token}/weeks", self.weeks, name="past weeks"),
+            Route("/p/{token}/data", self.data, name="your data page"),
+            Route("/p/{token}/data", self.download, methods=post, name="your data"),
+            Route("/p/{token}/delete", self.ask_delete, name="delete page"),
+            Route("/p/{token}/delete", self.delete, methods=post, name="delete"),
+        ]
+
+    def weeks(self, request: Request) -> Response:
+        """The reader's own weeks, newest first, with the mails there were."""
+        user = self._known(request)
+        with self._site.database.reading() as session:
+            locale, found = past_weeks(session, user, WEEKS)
+        words = wording(locale or "")
+        listed = [
+            {
+                "name": words.week(Period.parse(week.period).monday),
+                "year": week.period[:4],
+                "week": week,
+                "mail": self._site.links.browser(user, week.period).rpartition("/")[2],
+            }
+            for week in reversed(found)
+        ]
+        return self._page(
+            "weeks.html",
+            request,
+            weeks=listed,
+            chart=chart(found),
+            number=words.number,
+            week=lambda period: words.week(Period.parse(period).monday),
+        )
+
+    def data(self, request: Request) -> Response:
+        """What is kept, and what can be done with it."""
+        self._known(request)
+        return self._page("data.html", request)
+
+    async def download(self, request: Request) -> Response:
+        """All of it as a file. A POST, because it is much work, and programs open every link."""
+        await forms.read_form(request)
+        return await run_in_threadpool(self._download, request)
+
+    def ask_delete(self, request: Request) -> Response:
+        """Say what goes and what stays; the button works for an hour."""
+        return self._question(request, self._known(request))
+
+    async def delete(self, request: Request) -> Response:
+        """Delete everything, if the page was really seen and the box ticked."""
+        return await run_in_threadpool(self._delete, request, await forms.read_form(request))
+
+    def _download(self, request: Request) -> Response:
+        user = self._known(request)
+        with self._site.database.reading() as session:
+            found = personal.export(session, user)
+        return Response(
+            json.dumps(found, ensure_ascii=True, indent=1),
+            media_type="application/json",
+            headers={"Content-Disposition": 'attachment; filename="digest-data.json"'},
+        )
+
+    def _delete(self, request: Request, form: Form) -> Response:
+        user, now = self._user(request), datetime.now(UTC)
+        try:
+            meant = self._site.links.read_erasing(forms.single(form, "confirm"), now) == user
+        except LinkExpired:
+            return self._question(request, user, "The page was open for long: please press again.")
+        except LinkError as error:
+            raise HTTPException(400) from error
+        if not meant:
+            raise HTTPException(400)
+        if not forms.single(form, "sure"):
+            return self._question(request, user, "Tick the box first.")
+        with self._site.database.writing() as session:
+            personal.erase(session, user, now)
+        return self._site.pages.page("deleted.html")
+
+    def _question(self, request: Request, user: str, problem: str = "") -> Response:
+        return self._page(
+            "delete.html",
+            request,
+            422 if problem else 200,
+            problem=problem,
+            confirm=self._site.links.erasing(user, datetime.now(UTC)),
+        )
+
+    def _page(
+        self, template: str, request: Request, status: int = 200, **values: object
+    ) -> Response:
+        token = request.path_params["token"]
+        return self._site.pages.page(template, status, root="../../", token=token, **values)
+
+    def _user(self, request: Request) -> str:
+        read = partial(self._site.links.read_preferences, now=datetime.now(UTC))
+        return opened(request, self._site.guesses, read)
+
+    def _known(self, request: Request) -> str:
+        """The reader of the link; who is gone has no pages."""
+        user = self._user(request)
+        with self._site.database.reading() as session:
+            if find(session, user, datetime.now(UTC)) is None:
+                raise HTTPException(404)
+        return user
