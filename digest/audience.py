@@ -80,7 +80,7 @@ def authors(session: Session, ids: Sequence[str]) -> dict[str, Author]:
             row.name,
             row.email,
             row.email_key,
-            row.locale or "en",
+            row.locale or "",
             row.unsubscribed_at,
             row.suppressed,
             row.suppressed_at,

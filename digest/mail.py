@@ -43,6 +43,7 @@ class Mailer:
             brand(settings),
             overrides=settings.templates,
             extra=[section.templates for section in sections if section.templates],
+            locale=settings.locale,
         )
         self._sender = parse(settings.sender)
         site = urlsplit(settings.base_url).hostname or ""
@@ -82,7 +83,7 @@ class Mailer:
             unsubscribe_url=links.unsubscribe,
             browser_url=links.browser,
             feedback_id=self._feedback.format(period=snapshot.period),
-            language="en",
+            language=rendered.language,
         )
         content = message.build(
             self._letterhead, envelope, rendered.subject, rendered.text, rendered.html

@@ -22,8 +22,10 @@ from pydantic import SecretStr
 from digest import audience, ingest
 from digest.cli import app
 from digest.config import FAULT, PREFIX, Settings, setting_name
+from digest.folders import catalogue_folders
 from digest.ingest.exchange import LAYOUTS
 from digest.ingest.importing import FORMATS
+from digest.languages import Languages
 from digest.models import TRANSITIONS, State
 from digest.sections import sections
 from digest.smtp import RULES, Meaning, Verdict
@@ -265,8 +267,9 @@ def test_every_name_that_templates_may_use_is_described() -> None:
         for row in rows(chapter(DOCS / "extending.md", "What templates may use"))
         for code in _CODE.findall(row[0])
     }
-    mine = render._FROM_CALLER | render._vocabulary("", "txt").keys()
-    assert told == (mine | {"wrap"}) - {"section"}
+    words = Languages(catalogue_folders()).wording("")
+    mine = render._FROM_CALLER | render._vocabulary(words, "txt").keys()
+    assert told == (mine | {"wrap", "heading", "trans"}) - {"section"}
 
 
 # --- states and reasons --------------------------------------------------------------------------

@@ -16,7 +16,8 @@ LAYERS = {
     "data": "models migrations database ingest subscriptions ledger demo",
     "the mail": (
         "audience facts weeks history judgements sections compose snapshots"
-        " colour folders inline wording templating render message mail smtp"
+        " colour folders catalogues sentences extraction mirroring inline wording languages"
+        " templating render message mail smtp"
     ),
     "use": "bounces planning deciding recorder run workers look checks",
     "doors": "console scheduler web cli",
@@ -31,11 +32,11 @@ LIBRARIES = {
     "aiosmtpd": {"smtp"},
     "alembic": {"database", "migrations"},
     "apscheduler": {"scheduler"},
-    "babel": {"ingest", "wording"},
+    "babel": {"catalogues", "ingest", "languages", "wording"},
     "idna": {"address"},
     "imaplib": {"bounces"},
     "itsdangerous": {"links"},
-    "jinja2": {"inline", "render", "templating", "web"},
+    "jinja2": {"extraction", "inline", "render", "sentences", "templating", "web"},
     "premailer": {"inline"},
     "psycopg": {"database"},
     "pydantic_settings": {"config"},
@@ -53,8 +54,12 @@ PURE = [
     "address",
     "text",
     "colour",
+    "sentences",
+    "extraction",
+    "mirroring",
     "inline",
     "wording",
+    "languages",
     "templating",
     "compose",
     "render",
