@@ -7,7 +7,7 @@ USERS ?= 30
 KILLS ?= 200
 
 .DEFAULT_GOAL := help
-.PHONY: help setup send-digest demo daemon web test test-postgres kills lint types check bench lock wheel clean
+.PHONY: help setup send-digest demo daemon web test test-postgres kills lint types check bench lock messages wheel clean
 
 help: ## Show what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ bench: $(READY) ## Measure speed and memory as ratios (some minutes)
 lock: $(READY) ## Resolve the newest dependencies and pin them
 	@$(BIN)/python -m pip install --quiet --upgrade --upgrade-strategy eager --editable '.[dev]'
 	@$(BIN)/python -m pip freeze --exclude-editable | grep -viE '^(pip|setuptools)==' > .ci/constraints.txt
+
+messages: $(READY) ## Bring the catalogues of all languages up to templates and code
+	@$(BIN)/python -m tests.messages
 
 wheel: $(READY) ## Build the wheel into dist/
 	@$(BIN)/python -m build --wheel --outdir dist .

@@ -111,7 +111,7 @@ def authors(
             row.name,
             row.email,
             row.email_key,
-            row.locale or "en",
+            row.locale or "",
             row.unsubscribed_at,
             row.suppressed,
             row.suppressed_at,

@@ -97,6 +97,9 @@ class Settings(BaseSettings):
     )
     var: Path = Field(Path("var"), description="the folder for what the program itself keeps")
 
+    locale: str = Field(
+        "en", description="the language of readers whose own is unknown or not spoken here"
+    )
     timezone: str = Field("UTC", description="the zone of users whose own is unknown")
     weekday: int = Field(0, ge=0, le=6, description="the day digests are sent, 0 = Monday")
     hour: int = Field(8, ge=0, le=23, description="the local hour digests are sent")

@@ -1,4 +1,4 @@
-"""Where the templates are: beside the package in a checkout, inside it in an installed wheel."""
+"""Where templates and catalogues are: in a checkout, in an installed wheel, or from elsewhere."""
 
 from __future__ import annotations
 
@@ -25,6 +25,17 @@ def template_folders(
         )
     roots = (*([overrides] if overrides is not None else []), _own(), *extra)
     return tuple(root / area for root in roots if (root / area).is_dir())
+
+
+def catalogue_folders(
+    *, overrides: Path | None = None, extra: Sequence[Path] = ()
+) -> tuple[Path, ...]:
+    """The folders of catalogues, ``<language>/LC_MESSAGES/digest.po``, first match wins.
+
+    Ours are ``digest/locale``; others stand as ``locale`` beside the ``email`` of their templates.
+    """
+    roots = (*([overrides] if overrides is not None else []), _PACKAGE, *extra)
+    return tuple(root / "locale" for root in roots if (root / "locale").is_dir())
 
 
 def _own() -> Path:

@@ -24,6 +24,8 @@ from itertools import zip_longest
 from jinja2 import Environment, TemplateSyntaxError
 
 from digest.errors import TemplateError
+from digest.mirroring import mirrored
+from digest.sentences import Sentences
 
 _TOKEN = re.compile(r"8147(\d{5})7418")
 _MARKUP = re.compile(
@@ -46,7 +48,7 @@ _BLOCK = re.compile(
 _STYLE = re.compile(r"(?<= style=)(\"[^\"]*\"|'[^']*')")
 _SPACES = re.compile(r"[ \t\r\n\f]+")
 _OPENING = re.compile(r"\{[{%][-+]?")
-_PLAIN_JINJA = Environment(autoescape=True)
+_PLAIN_JINJA = Environment(autoescape=True, extensions=[Sentences])
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,10 @@ class Stylesheet:
             return colours[variable[1]]
 
         return cls(_VARIABLE.sub(fill, plain))
+
+    def turned(self, direction: str) -> Stylesheet:
+        """The same for a direction of writing, ``ltr`` or ``rtl``."""
+        return Stylesheet(mirrored(self.css)) if direction == "rtl" else self
 
 
 @dataclass(frozen=True, slots=True)

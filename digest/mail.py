@@ -47,6 +47,7 @@ class Mailer:
             brand(settings),
             overrides=settings.templates,
             extra=[section.templates for section in sections if section.templates],
+            locale=settings.locale,
         )
         self._sender = parse(settings.sender)
         site = urlsplit(settings.base_url).hostname or ""
@@ -91,7 +92,7 @@ class Mailer:
             unsubscribe_mailto=self._leaving_by_mail(mail_from),
             browser_url=links.browser,
             feedback_id=self._feedback.format(period=snapshot.period),
-            language="en",
+            language=rendered.language,
         )
         content = message.build(
             self._letterhead, envelope, rendered.subject, rendered.text, rendered.html

@@ -10,36 +10,38 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from jinja2 import Template
 from markupsafe import escape
 
+from digest.catalogues import SOURCE
 from digest.colour import palette
 from digest.compose import Snapshot
-from digest.folders import template_folders
+from digest.folders import catalogue_folders, template_folders
+from digest.languages import Languages
 from digest.templating import Templates, run
 from digest.text import URL_LIMIT, http_url, shorten
 from digest.window import Period
-from digest.wording import (
-    LANGUAGE,
-    html_list,
-    isolated,
-    numbered,
-    plain_list,
-    wording,
-)
+from digest.wording import Wording, apart
 
 _PAGES = ("subject.txt", "base.txt", "base.html")
 _FROM_CALLER = frozenset({"brand", "links", "name", "language", "monday", "due", "sections", "s"})
-_FROM_CALLER |= {"lead", "second", "subject", "section", "numbers", "eased"}
+_FROM_CALLER |= {"lead", "second", "subject", "section", "numbers", "eased", "direction"}
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff]+"
 )
 _GAPS = re.compile(r"\n{3,}")
 _RESERVED = "%/:?#[]@!$&'()*+,;=~"
+_REPEATED = (
+    *("number", "count", "amount", "between", "times", "percent", "ordinal"),
+    *("month", "week", "weekday"),
+)
+_SAID_AGAIN = 4096
+"""How many different figures and dates of a locale are kept as they were last said."""
 _NESTED = frozenset({str, dict, list})
 
 
@@ -82,18 +84,21 @@ class MailLinks:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A mail's three texts; the subject is one line."""
+    """A mail's three texts, the subject in one line, and the tag of the language they are in."""
 
     subject: str
     text: str
     html: str
+    language: str
 
 
 class Renderer:
     """All templates, inlined and compiled; make it once per process.
 
     ``overrides`` is the operator's folder, ``extra`` are folders with sections from elsewhere; all
-    are laid out like ``templates/``. ``inlined=False`` leaves out the stylesheet, for comparisons.
+    are laid out like ``templates/``. ``locale`` is that of readers whose own is unknown or not
+    spoken; the templates of other languages are compiled when the first reader wants them.
+    ``inlined=False`` leaves out the stylesheet, for comparisons.
     A template that is broken, breaks the rules of :mod:`digest.inline`, or uses an unknown name is
     a :class:`TemplateError` here, not in the middle of a run.
     """
@@ -104,14 +109,22 @@ class Renderer:
         *,
         overrides: Path | None = None,
         extra: Sequence[Path] = (),
+        locale: str = SOURCE,
         inlined: bool = True,
     ) -> None:
         self._brand = brand
+        self.languages = Languages(catalogue_folders(overrides=overrides, extra=extra), locale)
         folders = template_folders("email", overrides=overrides, extra=extra)
-        names = _FROM_CALLER | _vocabulary("", "txt").keys()
-        templates = Templates(folders, palette(brand.accent), names, inlined=inlined)
-        self.stylesheet = templates.stylesheet
-        self._subject, self._text, self._html = map(templates.get, _PAGES)
+        words = self.languages.wording("")
+        names = _FROM_CALLER | _vocabulary(words, "txt").keys()
+        self._templates = partial(Templates, folders, palette(brand.accent), names, inlined=inlined)
+        self._pages: dict[str, tuple[Template, ...]] = {}
+        self.stylesheet = self._prepared(words).stylesheet
+
+    def _prepared(self, words: Wording) -> Templates:
+        templates = self._templates(words)
+        self._pages[words.language] = tuple(map(templates.get, _PAGES))
+        return templates
 
     def render(self, snapshot: Snapshot, links: MailLinks, weekday: int = 0) -> Rendered:
         """The mail of one snapshot; ``weekday`` is the day it is sent on, 0 being Monday.
@@ -120,13 +133,18 @@ class Renderer:
         :class:`TemplateError` that names the file and line.
         """
         sections = _cleaned(snapshot.sections)
-        locale = snapshot.locale or ""
+        words = self.languages.wording(snapshot.locale or "")
+        if words.language not in self._pages:
+            self._prepared(words)
+        in_subject, in_text, in_html = self._pages[words.language]
+        language = words.language.replace("_", "-")
         lead, second = _news(sections, numbers=snapshot.numbers)
         facts = {
             "brand": self._brand,
             "links": links,
             "name": _said(snapshot.name or ""),
-            "language": LANGUAGE,
+            "language": language,
+            "direction": words.direction,
             "monday": Period.parse(snapshot.period).monday,
             "due": weekday,
             "sections": sections,
@@ -135,39 +153,39 @@ class Renderer:
             "numbers": snapshot.numbers,
             "eased": snapshot.eased,
         }
-        plain = {**_vocabulary(locale, "txt"), **facts}
-        subject = " ".join(run(self._subject, plain).split())
-        text = run(self._text, {**plain, "subject": subject})
-        html = run(self._html, {**_vocabulary(locale, "html"), **facts, "subject": subject})
-        return Rendered(subject, _tidy(text), html)
+        plain = {**_vocabulary(words, "txt"), **facts}
+        subject = " ".join(run(in_subject, plain).split())
+        text = run(in_text, {**plain, "subject": subject})
+        html = run(in_html, {**_vocabulary(words, "html"), **facts, "subject": subject})
+        return Rendered(subject, _tidy(text, words.direction), html, language)
 
 
 @lru_cache(maxsize=512)
-def _vocabulary(locale: str, kind: str) -> dict[str, Any]:
+def _vocabulary(words: Wording, kind: str) -> dict[str, Any]:
     """What templates can say, by name; the same names for HTML and text."""
-    words = wording(locale)
     plain = kind == "txt"
 
     def said(text: str, limit: int = 160) -> str:
         short = shorten(text, limit)
-        return isolated(short) if plain else short
+        return words.isolated(short) if plain else short
 
-    def title(post: Mapping[str, str], untitled: str) -> str:
-        return said(post["title"] or shorten(post.get("excerpt") or "", 80) or untitled)
+    def apart_from(text: str, limit: int = 160) -> str:
+        return said(text, limit) if plain else apart(shorten(text, limit))
+
+    def title(post: Mapping[str, str]) -> str:
+        text = post["title"] or shorten(post.get("excerpt") or "", 80)
+        return said(text) if text else words.sentence("Untitled post")
 
     return {
-        "number": words.number,
-        "count": words.count,
-        "times": words.times,
-        "ordinal": words.ordinal,
+        **{name: lru_cache(_SAID_AGAIN)(getattr(words, name)) for name in _REPEATED},
         "bars": words.bars,
-        "month": words.month,
-        "week": words.week,
-        "weekday": words.weekday,
-        "names": plain_list if plain else html_list,
+        "spoken": words.spoken,
+        "drawn": words.drawn,
+        "names": words.plain_names if plain else words.html_names,
         "said": said,
+        "apart": apart_from,
         "title": title,
-        "numbered": numbered,
+        "numbered": words.numbered,
     }
 
 
@@ -236,6 +254,13 @@ def _news(sections: Mapping[str, Any], *, numbers: bool) -> tuple[dict[str, Any]
     return news[0], news[1]
 
 
-def _tidy(text: str) -> str:
-    trimmed = "\n".join([line.rstrip(" ") for line in text.split("\n")])
-    return _GAPS.sub("\n\n", trimmed).strip("\n") + "\n"
+def _tidy(text: str, direction: str) -> str:
+    lines = [line.rstrip(" ") for line in text.split("\n")]
+    if direction == "rtl":
+        lines = [_turned(line) for line in lines]
+    return _GAPS.sub("\n\n", "\n".join(lines)).strip("\n") + "\n"
+
+
+def _turned(line: str) -> str:
+    """A line that runs from right to left whatever it begins with; an address stays as it is."""
+    return line if not line or "://" in line else f"\u200f{line}"

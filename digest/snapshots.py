@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, select
 from sqlmodel import Session
 
 from digest import history, judgements
@@ -16,13 +16,12 @@ from digest.facts import Batch
 from digest.faults import Point, reach
 from digest.history import histories
 from digest.judgements import careers
-from digest.models import Delivery, State, Subscription, User, table
+from digest.models import Delivery, State, table
 from digest.models import Snapshot as Stored
 from digest.sections import Section
 from digest.weeks import author_weeks
 
 _snapshots, _deliveries = table(Stored), table(Delivery)
-_users, _subscriptions = table(User), table(Subscription)
 _FROZEN = select(_snapshots.c.user_id, _snapshots.c.body).where(
     among(_snapshots.c.user_id, "users"),
     _snapshots.c.period == bindparam("period"),
@@ -88,13 +87,8 @@ class PastWeek(NamedTuple):
     mailed: bool
 
 
-def past_weeks(session: Session, user: str, limit: int) -> tuple[str | None, list[PastWeek]]:
-    """The language of an author, and their latest weeks, oldest first."""
-    locale = (
-        select(func.coalesce(_subscriptions.c.locale, _users.c.locale))
-        .join_from(_users, _subscriptions, _subscriptions.c.user_id == _users.c.id)
-        .where(_users.c.id == user)
-    )
+def past_weeks(session: Session, user: str, limit: int) -> list[PastWeek]:
+    """An author's latest weeks, oldest first."""
     sent = select(_deliveries.c.id).where(
         _deliveries.c.user_id == user,
         _deliveries.c.period == _snapshots.c.period,
@@ -108,8 +102,7 @@ def past_weeks(session: Session, user: str, limit: int) -> tuple[str | None, lis
         .order_by(_snapshots.c.period.desc())
         .limit(limit),
     )
-    weeks = [
+    return [
         PastWeek(period, views, reach, acts, bool(mailed))
         for period, views, reach, acts, mailed in reversed(rows)
     ]
-    return session.scalar(locale), weeks

@@ -9,6 +9,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, MutableMapping
 from collections.abc import Set as AbstractSet
+from functools import lru_cache
 from pathlib import Path
 from types import FunctionType, MethodType
 from typing import Any
@@ -27,18 +28,20 @@ from jinja2.runtime import Context
 
 from digest.errors import TemplateError
 from digest.inline import Stylesheet, inline
-from digest.wording import wrapped
+from digest.sentences import Sentences, joined
+from digest.wording import Wording, heading, wrapped
 
 Source = tuple[str, str, Callable[[], bool] | None]
 
 STYLESHEET = "email.css"
-_PLAIN_CALLS = frozenset({FunctionType, MethodType})
+_PLAIN_CALLS = frozenset({FunctionType, MethodType, type(lru_cache(len))})
 
 
 class Templates:
     """All templates of some folders, the first folder that has one winning.
 
-    ``names`` is what templates may use; ``inlined=False`` leaves out the stylesheet.
+    ``words`` is their language, ``names`` what they may use; ``inlined=False`` leaves out the
+    stylesheet.
     """
 
     def __init__(
@@ -46,13 +49,14 @@ class Templates:
         folders: tuple[Path, ...],
         colours: dict[str, str],
         names: AbstractSet[str],
+        words: Wording,
         *,
         inlined: bool,
     ) -> None:
         files = FileSystemLoader(folders)
-        self._environment = _Environment(files)
+        self._environment = _Environment(files, Sentences.speaking(words.catalogue))
         source, file, _ = files.get_source(self._environment, STYLESHEET)
-        self.stylesheet = Stylesheet.load(source, file, colours)
+        self.stylesheet = Stylesheet.load(source, file, colours).turned(words.direction)
         self._environment.loader = _Prepared(files, self.stylesheet if inlined else None)
         _check_all(self._environment, files, names)
 
@@ -94,9 +98,10 @@ class _Environment(Environment):
 
     context_class = _Context
 
-    def __init__(self, loader: BaseLoader) -> None:
+    def __init__(self, loader: BaseLoader, sentences: type[Sentences]) -> None:
         super().__init__(
             loader=loader,
+            extensions=[sentences],
             autoescape=lambda name: not (name or "").endswith(".txt"),
             undefined=StrictUndefined,
             trim_blocks=True,
@@ -104,7 +109,10 @@ class _Environment(Environment):
             auto_reload=False,
             cache_size=-1,
         )
-        self.filters["wrap"] = wrapped
+        self.filters |= {"wrap": wrapped, "heading": heading}
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        return joined(super()._parse(source, name, filename))
 
     def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
         """One mapping, not a chain of them: it is gone through for every section of every mail."""

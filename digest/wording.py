@@ -1,7 +1,7 @@
 """How the mail writes numbers, dates, names and what people wrote: the vocabulary of its templates.
 
-Numbers and dates follow CLDR (through Babel) in the reader's kind of English; a reader of another
-language gets world English, because the sentences around them are English.
+Numbers, dates, lists and the direction of writing follow CLDR (through Babel) for the reader's
+locale; the nouns that are counted come from its language's catalogue.
 """
 
 from __future__ import annotations
@@ -9,29 +9,70 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
-from functools import lru_cache
 from typing import Any, NamedTuple
 
-from babel import Locale, UnknownLocaleError
+from babel import Locale
+from babel.core import get_global
 from babel.dates import format_date, get_day_names
-from babel.numbers import format_compact_decimal, format_decimal
+from babel.numbers import format_compact_decimal, format_decimal, format_percent
 from markupsafe import Markup, escape
 
+from digest.catalogues import Catalogue, Rule
 from digest.text import shorten
 
-LANGUAGE = "en"
-WORLD_ENGLISH = "en_001"
-LOCALES = ("en", "en_GB", "en_US")
-"""What a reader can choose to be written to in."""
-
 _WORD = re.compile(r"[^ \t\r\n]+")
-_ENDINGS = {1: "st", 2: "nd", 3: "rd"}
+_WIDE = re.compile("[\u2e80-\ua4cf\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\U00020000-\U0003fffd]")
+"""Characters of Chinese and Japanese: two columns each, and a line may end after any of them."""
+_NEVER_FIRST = frozenset("、。，．・：；！？」』）】〕〉》ー…”’")
+_NEVER_LAST = frozenset("「『（【〔〈《“‘")
+_LTR = re.compile("[A-Za-z\u00c0-\u02b8\u0370-\u058f\u0900-\u1fff\u2c00-\ud7ff\uff21-\uffdc]")
+_GROUPING_FROM_FIVE = frozenset({"es", "pl", "pt_PT"})
 _CHART_FROM = 5
 _BAR_PIXELS = 84
 _BAR_HASHES = 24
+_LABEL_COLUMNS = 4
 _RTL = re.compile(
     "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\U00010800-\U00010fff\U0001e800-\U0001efff]"
 )
+_ZEROS = {
+    "adlm": 0x1E950, "arab": 0x660, "arabext": 0x6F0, "beng": 0x9E6, "cakm": 0x11136,
+    "deva": 0x966, "hmnp": 0x1E140, "mtei": 0xABF0, "mymr": 0x1040, "nkoo": 0x7C0,
+    "olck": 0x1C50, "tibt": 0xF20,
+}  # fmt: skip
+"""The digit zero of every numbering system that is some locale's own; Babel has no digits."""
+
+
+def ngettext(one: str, many: str) -> tuple[str, str]:
+    """Mark both for extraction; they are translated where they are used."""
+    return one, many
+
+
+def pgettext(context: str, text: str) -> tuple[str, str]:
+    """The same for a word in a context."""
+    return text, context
+
+
+_AMOUNTS = {
+    "reach": ngettext("{number} person", "{number} people"),
+    "views": ngettext("{number} view", "{number} views"),
+    "reactions": ngettext("{number} reaction", "{number} reactions"),
+}
+_RANGES = {
+    "reach": ngettext("{low}–{number} person", "{low}–{number} people"),
+    "views": ngettext("{low}–{number} view", "{low}–{number} views"),
+    "reactions": ngettext("{low}–{number} reaction", "{low}–{number} reactions"),
+}
+_LIMITS = {
+    "reach": ngettext("up to {number} person", "up to {number} people"),
+    "views": ngettext("up to {number} view", "up to {number} views"),
+    "reactions": ngettext("up to {number} reaction", "up to {number} reactions"),
+}
+_PLACES = {
+    "one": pgettext("ordinal", "{number}st"),
+    "two": pgettext("ordinal", "{number}nd"),
+    "few": pgettext("ordinal", "{number}rd"),
+    "other": pgettext("ordinal", "{number}th"),
+}
 
 
 class Bar(NamedTuple):
@@ -47,32 +88,73 @@ class Bar(NamedTuple):
 
 
 class Wording:
-    """The words of one locale; make it with :func:`wording`, which keeps them."""
+    """The words of one locale, whose language is that of ``catalogue``."""
 
-    def __init__(self, locale: str) -> None:
-        self._locale = Locale.parse(locale)
-        self._names = dict(get_day_names("wide", "stand-alone", self._locale))
-        self._labels = dict(get_day_names("abbreviated", "stand-alone", self._locale))
-        self._grouped = _plain_grouping(self._locale)
+    def __init__(self, locale: Locale, catalogue: Catalogue) -> None:
+        self.language = catalogue.language
+        self.direction = locale.text_direction
+        self._locale = locale
+        self.catalogue = catalogue
+        self._digits = _digits(locale)
+        self._grouped = _plain_grouping(locale)
+        self._ungrouped_below = 10_000 if _groups_late(locale) else 0
+        # Of the kind “format” only: names that a locale inherits from the root (“stand-alone”)
+        # Babel lends to other locales in the language of the first that asked for them.
+        self._names = dict(get_day_names("wide", "format", locale))
+        short = get_day_names("abbreviated", "format", locale)
+        self._labels = {day: name.rstrip(".") for day, name in short.items()}
+        lists = locale.list_patterns["standard"]
+        self._lists = {place: str(escape(pattern)) for place, pattern in lists.items()}
+        self._nouns: dict[str, tuple[tuple[str, ...], Rule]] = {}
+
+    def sentence(self, text: str, context: str | None = None) -> str:
+        """The translation of ``text``, for words that stand in no template."""
+        return self.catalogue.sentence(text, context)
 
     def number(self, value: int) -> str:
         """A whole number, grouped: 1,284."""
-        if self._grouped is not None and value >= 0:
-            return f"{value:,}".replace(",", self._grouped)
-        return _decimal(value, self._locale)
+        if 0 <= value < self._ungrouped_below:
+            return f"{value}".translate(self._digits)
+        if self._grouped is None or value < 0:
+            return self._decimal(value)
+        text = f"{value:,}".replace(",", self._grouped)
+        return text.translate(self._digits) if self._digits else text
 
     def count(self, value: int, one: str, many: str) -> str:
         """A number with its noun: 1 person, 612 people."""
-        return f"{self.number(value)} {one if value == 1 else many}"
+        return self._counted(value, f"{{number}} {one}", f"{{number}} {many}")
+
+    def amount(self, value: int, metric: str) -> str:
+        """So much of a metric (``reach``, ``views``, ``reactions``): 612 people."""
+        return self._counted(value, *_AMOUNTS[metric])
+
+    def between(self, low: int | None, high: int, metric: str) -> str:
+        """A range of a metric: 640–980 people, up to 980 people, 980 people."""
+        if low == high:
+            return self.amount(high, metric)
+        if not low:
+            return self._counted(high, *_LIMITS[metric])
+        return self._counted(high, *_RANGES[metric]).replace("{low}", self.number(low))
+
+    def _counted(self, value: int, one: str, many: str) -> str:
+        found = self._nouns.get(one)
+        if found is None:
+            found = self._nouns[one] = self.catalogue.forms(one, many)
+        forms, rule = found
+        return forms[rule(value)].replace("{number}", self.number(value))
 
     def times(self, ratio: float) -> str:
         """How many times as much, with one decimal below three: 2.4, 3, 12."""
-        return _decimal(round(ratio, 1) if ratio < 3 else round(ratio), self._locale)
+        return self._decimal(round(ratio, 1) if ratio < 3 else round(ratio))
+
+    def percent(self, value: int) -> str:
+        """Hundredths of something: 62%."""
+        return _percent(value, self._locale).translate(self._digits)
 
     def ordinal(self, place: int) -> str:
-        """A place in English: 1st, 2nd, 11th."""
-        ending = "th" if place % 100 in {11, 12, 13} else _ENDINGS.get(place % 10, "th")
-        return f"{self.number(place)}{ending}"
+        """A place in a ranking: 1st, 2nd, 11th."""
+        text, context = _PLACES.get(self._locale.ordinal_form(place), _PLACES["other"])
+        return self.sentence(text, context).replace("{number}", self.number(place))
 
     def bars(self, days: Sequence[Mapping[str, Any]] | None) -> list[Bar]:
         """The bars of a chart, the first highest day marked; none for next to nothing."""
@@ -88,7 +170,7 @@ class Wording:
 
     def _bar(self, day: str, count: int, top: int, best: bool) -> Bar:
         weekday = date.fromisoformat(day).weekday()
-        figure = self.number(count) if count < 100_000 else _compact(count, self._locale)
+        figure = self.number(count) if count < 100_000 else self._compact(count)
         return Bar(
             seen=count > 0,
             figure=figure if count else "",
@@ -99,14 +181,28 @@ class Wording:
             best=best,
         )
 
+    def spoken(self, chart: Sequence[Bar]) -> str:
+        """A chart in words: Monday 120, Tuesday 188 and Wednesday 742."""
+        return self._row([f"{bar.name} {bar.figure or self.number(0)}" for bar in chart])
+
+    def drawn(self, chart: Sequence[Bar]) -> list[str]:
+        """A chart as lines of plain text, its columns aligned."""
+        wide = max([_LABEL_COLUMNS, *(columns(bar.label) for bar in chart)])
+        return [
+            f"{bar.label}{' ' * (wide - columns(bar.label))} {bar.figure:>7}  {bar.hashes}"
+            for bar in chart
+        ]
+
     def month(self, day: str, now: date) -> str:
         """The month of a date, with its year unless that is the year of ``now``: March."""
         moment = date.fromisoformat(day)
-        return _date(moment, "LLLL" if moment.year == now.year else "LLLL y", self._locale)
+        same = moment.year == now.year
+        pattern = "MMMM" if same else self._locale.datetime_skeletons["yMMMM"].pattern
+        return _date(moment, pattern, self._locale).translate(self._digits)
 
     def week(self, monday: date) -> str:
         """A week's seven days: 9–15 November."""
-        return _week(monday, self._locale)
+        return _week(monday, self._locale).translate(self._digits)
 
     def weekday(self, number: int) -> str:
         """The name of a day of the week, 0 being Monday."""
@@ -116,104 +212,139 @@ class Wording:
         """A day and a time of it: Monday, 7 December 2026, 08:00."""
         return f"{format_date(local, 'full', locale=self._locale)}, {local:%H:%M}"
 
+    def isolated(self, text: str) -> str:
+        """Plain text that cannot change the direction of what stands around it (Unicode UAX 9)."""
+        other = _RTL if self.direction == "ltr" else _LTR
+        return f"\u2068{text}\u2069" if other.search(text) else text
 
-@lru_cache(maxsize=1)
-def locale_names() -> dict[str, str]:
-    """What can be chosen, each in its own words."""
-    return {name: str(Locale.parse(name).get_display_name(name)) for name in LOCALES}
+    def numbered(self, number: int, text: str) -> str:
+        """An entry of a plain list: ``1. title``, its further lines under the first."""
+        mark = f"{self.number(number)}."
+        return mark + wrapped(text, " " * 3)[len(mark) :]
+
+    def plain_names(self, names: Sequence[str], extra: str = "") -> str:
+        """Names in a row: ``Noor, Tomás and 3 others``."""
+        items = [self.isolated(shorten(name, 40)) for name in names]
+        return self._row([*items, extra] if extra else items)
+
+    def html_names(self, names: Sequence[str], extra: str = "") -> Markup:
+        """The same for HTML, each name isolated from the direction of its neighbours."""
+        items = [str(apart(shorten(name, 40))) for name in names]
+        return Markup(self._row([*items, str(escape(extra))] if extra else items))  # noqa: S704 each part is escaped
+
+    def _row(self, items: Sequence[str]) -> str:
+        """Items as CLDR lists them (UTS 35, part 2, list patterns)."""
+        if len(items) < 3:
+            return self._lists["2"].format(*items) if len(items) == 2 else "".join(items)
+        row = self._lists["start"].format(*items[:2])
+        for item in items[2:-1]:
+            row = self._lists["middle"].format(row, item)
+        return self._lists["end"].format(row, items[-1])
+
+    def _decimal(self, value: float) -> str:
+        return _decimal(value, self._locale).translate(self._digits)
+
+    def _compact(self, value: int) -> str:
+        return _compact(value, self._locale).translate(self._digits)
 
 
-def wording(locale: str) -> Wording:
-    """The words for a reader's locale (``en-GB``, ``de_DE``, empty), whatever it looks like."""
-    return _wording(_english(locale))
+def apart(text: str) -> Markup:
+    """What a person wrote, for HTML, isolated from the direction of what stands around it."""
+    return Markup(f'<span dir="auto">{escape(text)}</span>')  # noqa: S704 escaped here
+
+
+def heading(text: str) -> str:
+    """A heading of plain text: in capitals, or between marks where the script has none."""
+    capitals = text.upper()
+    return capitals if capitals != text.lower() else f"== {text} =="
+
+
+def columns(text: str) -> int:
+    """How wide a line of plain text is: Chinese and Japanese characters take two columns."""
+    return len(text) if text.isascii() else len(text) + len(_WIDE.findall(text))
 
 
 def wrapped(text: str, indent: str = "", width: int = 72) -> str:
-    """A paragraph in lines of at most ``width``; only a word longer than that is cut."""
+    """A paragraph in lines of at most ``width`` columns; only a word longer than that is cut."""
     room = width - len(indent)
     rest = " ".join(_WORD.findall(text))
+    narrow = rest.isascii() or not _WIDE.search(rest)
     lines: list[str] = []
-    while len(rest) > room:
-        space = rest.rfind(" ", 0, room + 1)
-        lines.append(rest[:space] if space > 0 else rest[:room])
-        rest = rest[space + 1 :] if space > 0 else rest[room:]
+    while len(rest) > room or not (narrow or columns(rest) <= room):
+        end = rest.rfind(" ", 0, room + 1) if narrow else _line_end(rest, room)
+        end = end if end > 0 else room
+        lines.append(rest[:end].rstrip(" "))
+        rest = rest[end:].lstrip(" ")
     return "\n".join([indent + line for line in [*lines, rest] if line])
 
 
-def isolated(text: str) -> str:
-    """Plain text that cannot change the direction of what stands around it (Unicode UAX 9)."""
-    return f"\u2068{text}\u2069" if _RTL.search(text) else text
+def _line_end(text: str, room: int) -> int:
+    """Where a line with Chinese or Japanese in it ends (JIS X 4051, in short)."""
+    end = fits = next(end for end in range(room, 0, -1) if columns(text[:end]) <= room)
+    while end > 1 and not _may_part(text[end - 1], text[end]):
+        end -= 1
+    return end if end > 1 else fits
 
 
-def numbered(number: int, text: str) -> str:
-    """An entry of a plain list: ``1. title``, its further lines under the first."""
-    mark = f"{number}."
-    return mark + wrapped(text, " " * 3)[len(mark) :]
+def _may_part(before: str, after: str) -> bool:
+    if before == " " or after == " ":
+        return True
+    either = _WIDE.match(before) or _WIDE.match(after)
+    return bool(either) and before not in _NEVER_LAST and after not in _NEVER_FIRST
 
 
-def plain_list(names: Sequence[str], last: str, extra: str = "") -> str:
-    """Names in a row: ``Noor, Tomás and 3 others``; ``last`` stands before the last one."""
-    items = [isolated(shorten(name, 40)) for name in names]
-    return _row([*items, extra] if extra else items, last)
-
-
-def html_list(names: Sequence[str], last: str, extra: str = "") -> Markup:
-    """The same for HTML, each name isolated from the direction of its neighbours."""
-    items = [f'<span dir="auto">{escape(shorten(name, 40))}</span>' for name in names]
-    return Markup(_row([*items, str(escape(extra))] if extra else items, str(escape(last))))  # noqa: S704 each part is escaped above
-
-
-def _row(items: Sequence[str], last: str) -> str:
-    if len(items) < 2:
-        return "".join(items)
-    return ", ".join(items[:-1]) + last + items[-1]
-
-
-@lru_cache(maxsize=1024)
-def _english(locale: str) -> str:
-    try:
-        wanted = Locale.parse(locale.replace("-", "_"))
-        if wanted.language == LANGUAGE and wanted.territory:
-            return str(Locale(LANGUAGE, wanted.territory))
-    except (UnknownLocaleError, ValueError, TypeError):
-        pass
-    return WORLD_ENGLISH
-
-
-@lru_cache(maxsize=256)
-def _wording(locale: str) -> Wording:
-    return Wording(locale)
+def _digits(locale: Locale) -> dict[int, int]:
+    """From ASCII digits to those of the locale's default numbering system."""
+    zero = _ZEROS.get(locale.default_numbering_system)
+    return {48 + digit: zero + digit for digit in range(10)} if zero else {}
 
 
 def _plain_grouping(locale: Locale) -> str | None:
     """The separator of thousands where Python's own grouping agrees with the locale's."""
     if locale.decimal_formats[None].grouping != (3, 3):
         return None
-    return str(locale.number_symbols["latn"]["group"])
+    return str(locale.number_symbols[locale.default_numbering_system]["group"])
 
 
-@lru_cache(maxsize=16_384)
+def _groups_late(locale: Locale) -> bool:
+    """Whether four digits stand together (CLDR's minimumGroupingDigits, which Babel lacks)."""
+    parent = get_global("parent_exceptions").get(str(locale), locale.language)
+    return bool(parent in _GROUPING_FROM_FIVE)
+
+
 def _decimal(value: float, locale: Locale) -> str:
-    return str(format_decimal(value, locale=locale))
+    return format_decimal(value, locale=locale, numbering_system="default")
 
 
-@lru_cache(maxsize=16_384)
 def _compact(value: int, locale: Locale) -> str:
-    return str(format_compact_decimal(value, locale=locale, fraction_digits=1))
+    return format_compact_decimal(
+        value, locale=locale, fraction_digits=1, numbering_system="default"
+    )
 
 
-@lru_cache(maxsize=4096)
+def _percent(value: int, locale: Locale) -> str:
+    """As CLDR has it, with the locale's own sign, which Babel does not put in."""
+    sign = locale.number_symbols[locale.default_numbering_system].get("percentSign", "%")
+    text = format_percent(value / 100, locale=locale, numbering_system="default")
+    return text.replace("%", str(sign))
+
+
 def _date(day: date, pattern: str, locale: Locale) -> str:
     return format_date(day, pattern, locale=locale)
 
 
-@lru_cache(maxsize=512)
 def _week(monday: date, locale: Locale) -> str:
     """CLDR's own interval, with the month in full."""
     sunday = monday + timedelta(days=6)
     month, year = monday.month != sunday.month, monday.year != sunday.year
     skeleton, field = ("yMMMd", "y") if year else ("MMMd", "M" if month else "d")
-    first, second = locale.interval_formats[skeleton][field]
+    formats = locale.interval_formats
+    full = skeleton.replace("MMM", "MMMM")
+    first, second = formats[full if full in formats else skeleton][field]
     parts = zip((monday, sunday), (first, second), strict=True)
-    whole = "".join(_date(day, part.replace("MMM", "MMMM"), locale) for day, part in parts)
+    whole = "".join(_date(day, _in_full(part), locale) for day, part in parts)
     return re.sub("[\u2009\u202f]", " ", whole).replace(" – ", " – " if month else "–")
+
+
+def _in_full(pattern: str) -> str:
+    return re.sub("(?<!M)MMM(?!M)", "MMMM", pattern)

@@ -25,8 +25,10 @@ from digest import audience, ingest
 from digest.cadence import EVERY_WEEK, Cadence, Frequency
 from digest.cli import app
 from digest.config import FAULT, PREFIX, Settings, setting_name
+from digest.folders import catalogue_folders
 from digest.ingest.exchange import LAYOUTS
 from digest.ingest.importing import FORMATS
+from digest.languages import Languages
 from digest.models import TRANSITIONS, State
 from digest.sections import sections
 from digest.smtp import RULES, Meaning, Verdict
@@ -269,8 +271,9 @@ def test_every_name_that_templates_may_use_is_described() -> None:
         for row in rows(chapter(DOCS / "extending.md", "What templates may use"))
         for code in _CODE.findall(row[0])
     }
-    mine = render._FROM_CALLER | render._vocabulary("", "txt").keys()
-    assert told == (mine | {"wrap"}) - {"section"}
+    words = Languages(catalogue_folders()).wording("")
+    mine = render._FROM_CALLER | render._vocabulary(words, "txt").keys()
+    assert told == (mine | {"wrap", "heading", "trans"}) - {"section"}
 
 
 # --- states and reasons --------------------------------------------------------------------------

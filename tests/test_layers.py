@@ -16,7 +16,8 @@ LAYERS = {
     "data": "models migrations database ingest subscriptions preferences personal ledger demo",
     "the mail": (
         "audience facts weeks history judgements sections compose snapshots"
-        " colour folders inline wording templating render message dkim mail smtp"
+        " colour folders catalogues sentences extraction mirroring inline wording languages"
+        " templating render message dkim mail smtp"
     ),
     "use": "bounces planning deciding recorder run workers look pruning checks",
     "doors": "console scheduler web cli",
@@ -31,14 +32,14 @@ LIBRARIES = {
     "aiosmtpd": {"smtp"},
     "alembic": {"database", "migrations"},
     "apscheduler": {"scheduler"},
-    "babel": {"ingest", "wording"},
+    "babel": {"catalogues", "ingest", "languages", "wording"},
     "cryptography": {"dkim"},
     "dkim": {"checks"},
     "dns": {"checks"},
     "idna": {"address"},
     "imaplib": {"bounces"},
     "itsdangerous": {"links"},
-    "jinja2": {"inline", "render", "templating", "web"},
+    "jinja2": {"extraction", "inline", "render", "sentences", "templating", "web"},
     "premailer": {"inline"},
     "psycopg": {"database"},
     "pydantic_settings": {"config"},
@@ -57,8 +58,12 @@ PURE = [
     "address",
     "text",
     "colour",
+    "sentences",
+    "extraction",
+    "mirroring",
     "inline",
     "wording",
+    "languages",
     "templating",
     "compose",
     "render",

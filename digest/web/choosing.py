@@ -25,7 +25,6 @@ from digest.web.forms import Form, FormError
 from digest.web.site import Site
 from digest.web.tokens import opened
 from digest.window import zone, zones
-from digest.wording import locale_names, wording
 
 Change = Callable[[Preferences], Preferences]
 _LESS = ("fortnightly", "monthly", "eventful", forms.PAUSED)
@@ -87,7 +86,8 @@ class Chooser:
         user, now = self._user(request), datetime.now(UTC)
         reader = self._reader(user)
         try:
-            wanted = forms.chosen(form, reader.preferences, self._sections)
+            spoken = self._site.mailer.renderer.languages.names
+            wanted = forms.chosen(form, reader.preferences, self._sections, spoken)
         except FormError as error:
             return self._form(request, reader, status=422, problem=str(error))
         return self._form(request, self._saved(user, lambda _: wanted, now), saved=True)
@@ -125,7 +125,7 @@ class Chooser:
         problem: str = "",
         saved: bool = False,
     ) -> Response:
-        words = wording(reader.preferences.locale or "")
+        words = self._site.words
         return self._page(
             "preferences.html",
             request,
@@ -136,7 +136,7 @@ class Chooser:
             sections=self._sections,
             weekdays=[words.weekday(day) for day in range(7)],
             zones=_grouped_zones(reader.preferences.timezone),
-            languages=locale_names(),
+            languages=self._site.mailer.renderer.languages.names,
         )
 
     def _page(
@@ -164,8 +164,7 @@ class Chooser:
         slot = next(sends(reader, self._site.settings, now), None)
         if slot is None:
             return None
-        words = wording(reader.preferences.locale or "")
-        moment = words.moment(slot.astimezone(zone(reader.timezone)))
+        moment = self._site.words.moment(slot.astimezone(zone(reader.timezone)))
         return {"at": "" if slot <= now else moment, "zone": reader.timezone}
 
     @staticmethod

@@ -12,7 +12,6 @@ from digest.cadence import Frequency
 from digest.preferences import Preferences
 from digest.web.guard import read_body
 from digest.window import zones
-from digest.wording import LOCALES
 
 MAX_FIELDS = 200
 OFF, PAUSED = "off", "paused"
@@ -43,8 +42,10 @@ def single(form: Form, name: str) -> str:
     return values[0] if len(values) == 1 else ""
 
 
-def chosen(form: Form, before: Preferences, sections: Collection[str]) -> Preferences:
-    """What the form says; ``sections`` are those that can be switched off.
+def chosen(
+    form: Form, before: Preferences, sections: Collection[str], languages: Collection[str]
+) -> Preferences:
+    """What the form says; ``sections`` can be switched off, and ``languages`` are spoken.
 
     Everything is looked at before anything is taken: a :class:`FormError` names the field.
     """
@@ -60,7 +61,7 @@ def chosen(form: Form, before: Preferences, sections: Collection[str]) -> Prefer
         weekday=_number(form, "weekday", 6, "Choose one of the seven days."),
         hour=_number(form, "hour", 23, "Choose an hour from 0 to 23."),
         timezone=_zone(single(form, "timezone"), before.timezone),
-        locale=_locale(single(form, "locale"), before.locale),
+        locale=_locale(single(form, "locale"), before.locale, languages),
         hidden=frozenset(sections) - wanted,
         numbers=bool(single(form, "numbers")),
     )
@@ -86,7 +87,7 @@ def _zone(text: str, before: str | None) -> str | None:
     return text or None
 
 
-def _locale(text: str, before: str | None) -> str | None:
-    if text and text != before and text not in LOCALES:
+def _locale(text: str, before: str | None, languages: Collection[str]) -> str | None:
+    if text and text != before and text not in languages:
         raise FormError("Choose one of the languages of the list.")
     return text or None

@@ -22,7 +22,6 @@ from digest.web.forms import Form
 from digest.web.site import Site
 from digest.web.tokens import opened
 from digest.window import Period
-from digest.wording import wording
 
 WEEKS = 52
 
@@ -48,8 +47,8 @@ class Keeper:
         """The reader's own weeks, newest first, with the mails there were."""
         user = self._known(request)
         with self._site.database.reading() as session:
-            locale, found = past_weeks(session, user, WEEKS)
-        words = wording(locale or "")
+            found = past_weeks(session, user, WEEKS)
+        words = self._site.words
         listed = [
             {
                 "name": words.week(Period.parse(week.period).monday),

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from digest.catalogues import SOURCE
 from digest.config import Settings
 from digest.database import Database
 from digest.links import Links
@@ -13,6 +14,7 @@ from digest.mail import Mailer
 from digest.sections import Section, sections
 from digest.web.pages import Pages
 from digest.web.tokens import Guesses
+from digest.wording import Wording
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,11 @@ class Site:
     mailer: Mailer
     sections: Sequence[Section]
     guesses: Guesses
+
+    @property
+    def words(self) -> Wording:
+        """The words of the pages, which speak English."""
+        return self.mailer.renderer.languages.wording(SOURCE)
 
     @classmethod
     def prepare(cls, settings: Settings, database: Database) -> Site:
