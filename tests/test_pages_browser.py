@@ -1,0 +1,284 @@
+"""The readers' pages in a real browser at the width of a phone, by keyboard and without scripts.
+
+Every page is judged by axe, in both colour schemes. Pictures are left in var/screenshots.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from digest.config import Settings
+from digest.database import Database
+from digest.links import Links
+from digest.models import Delivery, Subscription, table
+from digest.web import listen, server
+from digest.window import Period
+from tests.databases import REQUIRED
+from tests.test_look import CHROMIUM, PICTURES
+
+AXE = Path(__file__).resolve().parents[1] / "var" / "axe/node_modules/axe-core/axe.min.js"
+PHONE = 375
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        assert "chromium" not in REQUIRED, f"{CHROMIUM} is missing"
+        pytest.skip(f"needs a browser at {CHROMIUM}; on Debian: apt install chromium")
+    with sync_playwright() as playwright:
+        quiet = ["--no-sandbox", "--disable-gpu"]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=quiet)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    if not AXE.exists():
+        assert "axe" not in REQUIRED, f"{AXE} is missing"
+        pytest.skip("needs axe-core: npm install --prefix var/axe axe-core@4.14.1")
+    return AXE.read_text("utf-8")
+
+
+@dataclass(frozen=True)
+class Home:
+    """A real server of the pages, and what stands in its database."""
+
+    address: str
+    database: Database
+    links: Links
+    period: str
+
+    def preferences(self, user: str = "alice") -> str:
+        return self._here(self.links.preferences(user, self.period))
+
+    def unsubscribe(self) -> str:
+        return self._here(self.links.unsubscribe("alice"))
+
+    def mail(self) -> str:
+        return self._here(self.links.browser("alice", self.period))
+
+    def old(self) -> str:
+        return self._here(
+            self.links.preferences("alice", str(Period.parse(self.period).shift(-20)))
+        )
+
+    def _here(self, link: str) -> str:
+        return self.address + "/" + link.split("/", 3)[3]
+
+    def subscription(self) -> dict[str, Any]:
+        rows = table(Subscription)
+        with self.database.reading() as session:
+            found = session.execute(rows.select().where(rows.c.user_id == "alice")).one()
+        return dict(found._mapping)
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the demo's Alice has got her mail of the last full week."""
+    folder = tmp_path_factory.mktemp("town")
+    for words in (["demo"], ["send", "--user", "alice"]):
+        subprocess.run(
+            [sys.executable, "-m", "digest", *words], cwd=folder, capture_output=True, check=True
+        )
+    return folder
+
+
+@pytest.fixture
+def home(town: Path, tmp_path: Path) -> Iterator[Home]:
+    var = shutil.copytree(town / "var", tmp_path / "var")
+    settings = Settings(database_url=f"sqlite:///{var}/digest.db", var=var)
+    database = Database(settings.database_url)
+    with database.reading() as session:
+        period = session.execute(table(Delivery).select()).one().period
+    links = Links(settings.base_url, settings.signing_keys())
+    with listen("127.0.0.1", 0) as listening:
+        serving = server(settings, database)
+        thread = threading.Thread(target=serving.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        while not serving.started:
+            time.sleep(0.01)
+        yield Home(f"http://127.0.0.1:{listening.getsockname()[1]}", database, links, period)
+        serving.should_exit = True
+        thread.join()
+    database.close()
+
+
+@pytest.fixture
+def phone(browser: Browser) -> Iterator[Page]:
+    """A phone without scripts."""
+    context = opened(browser, "light", scripts=False)
+    yield context.new_page()
+    context.close()
+
+
+def opened(browser: Browser, scheme: Any, *, scripts: bool) -> BrowserContext:
+    context = browser.new_context(
+        viewport={"width": PHONE, "height": 800}, color_scheme=scheme, java_script_enabled=scripts
+    )
+    context.set_default_timeout(10_000)
+    return context
+
+
+# --- flows ---------------------------------------------------------------------------------------
+
+
+def test_a_reader_changes_everything_from_the_mail(phone: Page, home: Home) -> None:
+    phone.goto(home.preferences())
+    phone.get_by_label("Only when something happened").check()
+    phone.get_by_label("Less often while I take a break from posting").uncheck()
+    phone.get_by_label("Day", exact=True).select_option("Friday")
+    phone.get_by_label("Hour", exact=True).select_option("17:00")
+    phone.get_by_label("Time zone").select_option("America/New_York")
+    phone.get_by_label("Your week against your usual").uncheck()
+    phone.get_by_label("Show numbers").uncheck()
+    phone.get_by_label("Language of the mail").select_option("English (United States)")
+    phone.get_by_role("button", name="Save").click()
+    expect(phone.get_by_role("status")).to_contain_text("Saved")
+    expect(phone.get_by_role("status")).to_contain_text("17:00 (America/New_York) at the earliest")
+    row = home.subscription()
+    assert (row["frequency"], row["adaptive"], row["numbers"]) == ("eventful", False, False)
+    assert (row["weekday"], row["hour"], row["timezone"]) == (4, 17, "America/New_York")
+    assert (row["hidden"], row["locale"]) == ("usual", "en_US")
+    phone.reload()
+    expect(phone.get_by_label("Only when something happened")).to_be_checked()
+
+
+def test_less_often_is_two_actions_from_the_mail(phone: Page, home: Home) -> None:
+    phone.goto(f"{home.preferences()}/less")
+    phone.get_by_role("button", name="Every two weeks").click()
+    expect(phone.get_by_role("status")).to_contain_text("every two weeks from now on")
+    assert home.subscription()["frequency"] == "fortnightly"
+
+
+def test_leaving_undoing_and_coming_back_by_the_preferences(phone: Page, home: Home) -> None:
+    phone.goto(home.preferences())
+    phone.get_by_role("link", name="Unsubscribe").click()
+    assert home.subscription()["unsubscribed_at"] is None
+    phone.get_by_role("button", name="Stop the weekly digest").click()
+    assert home.subscription()["unsubscribed_at"] is not None
+    phone.get_by_role("button", name="Keep sending it").click()
+    assert home.subscription()["unsubscribed_at"] is None
+
+
+def test_the_form_can_be_filled_by_keyboard_alone(phone: Page, home: Home) -> None:
+    phone.goto(home.preferences())
+    phone.keyboard.press("Tab")  # the radio buttons are one stop
+    phone.keyboard.press("ArrowDown")
+    for _ in range(30):
+        phone.keyboard.press("Tab")
+        if phone.evaluate("document.activeElement.textContent") == "Save":
+            break
+    phone.keyboard.press("Enter")
+    expect(phone.get_by_role("status")).to_contain_text("Saved")
+    assert home.subscription()["frequency"] == "fortnightly"
+
+
+def test_past_weeks_lead_to_their_mails(phone: Page, home: Home) -> None:
+    phone.goto(home.preferences())
+    phone.get_by_role("link", name="Past weeks").click()
+    expect(phone.get_by_role("img")).to_be_visible()
+    phone.locator(".weeks a").click()
+    expect(phone.get_by_role("heading", level=1)).to_contain_text("Alice, your posts were seen by")
+
+
+def test_the_data_are_taken_away_and_deleted(phone: Page, home: Home) -> None:
+    phone.goto(home.preferences())
+    phone.get_by_role("link", name="Your data").click()
+    with phone.expect_download() as download:
+        phone.get_by_role("button", name="Download it all").click()
+    found = json.loads(Path(download.value.path()).read_text("utf-8"))
+    assert found["user"][0]["name"] == "Alice"
+    phone.get_by_role("link", name="Delete my data").click()
+    phone.get_by_role("button", name="Delete for good").click()
+    assert home.subscription()["erased_at"] is None  # the browser asks for the tick first
+    phone.get_by_label("Yes, delete all of it").check()
+    phone.get_by_role("button", name="Delete for good").click()
+    expect(phone.get_by_role("status")).to_contain_text("It is deleted")
+    assert home.subscription()["erased_at"] is not None
+
+
+# --- every page ----------------------------------------------------------------------------------
+
+
+def visit(page: Page, home: Home, name: str) -> None:
+    """Go to the page called ``name``, pressing what has to be pressed."""
+    mine = home.preferences()
+    places = {
+        "saved": mine,
+        "impossible": mine,
+        "less": f"{mine}/less",
+        "chosen": f"{mine}/less",
+        "keep": f"{mine}/keep",
+        "weeks": f"{mine}/weeks",
+        "no-weeks": f"{home.preferences('bob')}/weeks",
+        "data": f"{mine}/data",
+        "delete": f"{mine}/delete",
+        "deleted": f"{mine}/delete",
+        "preferences": mine,
+        "old": home.old(),
+        "unsubscribe": home.unsubscribe(),
+        "left": home.unsubscribe(),
+        "back": home.unsubscribe(),
+        "mail": home.mail(),
+        "counting": f"{home.address}/counting",
+        "nothing": f"{home.address}/nothing",
+        "operator": home.address,
+        "kept-mail": home.address,
+    }
+    presses = {
+        "saved": ["Save"],
+        "impossible": ["Save"],
+        "chosen": ["Monthly"],
+        "deleted": ["Delete for good"],
+        "left": ["Stop the weekly digest"],
+        "back": ["Stop the weekly digest", "Keep sending it"],
+    }
+    page.goto(places[name])
+    if name == "impossible":
+        for box in page.locator("input[name=section]").all():
+            box.uncheck()
+    if name == "deleted":
+        page.get_by_label("Yes, delete all of it").check()
+    for label in presses.get(name, []):
+        page.get_by_role("button", name=label).click()
+    if name == "kept-mail":
+        page.locator(".mails a").click()
+    page.wait_for_load_state()
+
+
+PAGES = (
+    "preferences saved impossible less chosen keep weeks no-weeks data delete deleted old"
+    " unsubscribe left back mail counting nothing operator kept-mail"
+)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES.split(" "))
+def test_axe_finds_nothing_and_the_page_fits_a_phone(
+    browser: Browser, axe: str, home: Home, *, name: str, scheme: str
+) -> None:
+    context = opened(browser, scheme, scripts=True)  # axe's: the pages have none
+    page = context.new_page()
+    visit(page, home, name)
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=PICTURES / f"page-{name}-{PHONE}-{scheme}.png", full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE
+    page.evaluate(axe)
+    found = page.evaluate("() => axe.run()")
+    said = [(v["id"], v["impact"], [n["html"] for n in v["nodes"]]) for v in found["violations"]]
+    assert said == []
+    assert len(found["passes"]) > 5
+    context.close()
