@@ -115,4 +115,6 @@ def _made(kind: type[DigestError]) -> DigestError:
         return kind("base.html", 7, "is wrong", hint="correct it")
     if issubclass(kind, errors.SendError):
         return kind("no", code=550, enhanced="5.1.1", phase="rcpt", hint="nothing")
+    if issubclass(kind, errors.LinkExpired):
+        return kind("it is old", user_id="ann", hint="open a newer mail")
     return kind("it is away", hint="wait")
