@@ -15,11 +15,12 @@ from digest import subscriptions, window
 from digest.cadence import PAUSE_WEEKS, Cadence, Frequency
 from digest.config import Settings
 from digest.database import among, fetch
-from digest.models import Post, Subscription, User, table
+from digest.models import Post, Subscription, Suppression, User, table
 from digest.subscriptions import Rhythm
 from digest.window import Period
 
 _users, _posts, _subscriptions = table(User), table(Post), table(Subscription)
+_suppressions = table(Suppression)
 _LOOK_AHEAD = 60
 """Weeks; a pause and four weeks between mails are over long before."""
 
@@ -49,7 +50,8 @@ class Reader:
     """A subscriber: their preferences, and what follows from them.
 
     ``timezone`` is the one that holds, ``platform_timezone`` what the platform says; ``posted`` is
-    the week of the last post; ``next_due_at`` when they are looked at next, mail or not.
+    the week of the last post; ``next_due_at`` when they are looked at next, mail or not. A
+    ``suppressed`` address gets no mail, whatever is chosen.
     """
 
     user_id: str
@@ -59,6 +61,7 @@ class Reader:
     platform_timezone: str | None
     next_due_at: datetime | None
     posted: Period | None
+    suppressed: bool
 
     @property
     def tz(self) -> ZoneInfo:
@@ -79,11 +82,13 @@ def find(session: Session, user_id: str, now: datetime) -> Reader | None:
 _POSTED = select(func.max(_posts.c.published_at)).where(
     _posts.c.author_id == _users.c.id, _posts.c.published_at < bindparam("now")
 )
+_BARRED = select(_suppressions.c.email_key).where(_suppressions.c.email_key == _users.c.email_key)
 _READERS = (
     select(
         *_subscriptions.c,
         _users.c.timezone.label("platform_timezone"),
         _POSTED.scalar_subquery().label("posted_at"),
+        _BARRED.exists().label("suppressed"),
     )
     .join(_users, _users.c.id == _subscriptions.c.user_id)
     .where(among(_subscriptions.c.user_id, "users"), _subscriptions.c.erased_at.is_(None))
@@ -116,8 +121,16 @@ def _reader(row: Any, now: datetime) -> Reader:
         numbers=row.numbers,
     )
     posted = row.posted_at and Period.of(row.posted_at.astimezone(tz).date())
-    platform, due = row.platform_timezone, row.next_due_at
-    return Reader(row.user_id, preferences, cadence, row.timezone, platform, due, posted)
+    return Reader(
+        row.user_id,
+        preferences,
+        cadence,
+        row.timezone,
+        row.platform_timezone,
+        row.next_due_at,
+        posted,
+        bool(row.suppressed),
+    )
 
 
 def save(
@@ -193,9 +206,10 @@ def _paused_through(reader: Reader, wanted: Preferences, due: datetime) -> str |
 def sends(reader: Reader, settings: Settings, now: datetime) -> Iterator[datetime]:
     """The coming instants at which a mail is due; whether there is something to say is not known.
 
-    Who has left has none. The first may have passed a moment ago: it is due at once.
+    Who has left, or whose address is suppressed, has none. The first may have passed a moment ago:
+    it is due at once.
     """
-    if reader.preferences.off:
+    if reader.preferences.off or reader.suppressed:
         return
     slot = reader.next_due_at
     if slot is None or slot <= now - settings.max_lateness:

@@ -1,14 +1,17 @@
 """Signed links: whole or refused."""
 
 import base64
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from digest.errors import LinkError
-from digest.links import Links
+from digest.errors import LinkError, LinkExpired
+from digest.links import ERASING_LASTS, PREFERENCES_LAST, Links
 
 BASE = "https://digest.fieldnotes.example"
 LINKS = Links(BASE, [b"a key of this test"])
@@ -128,3 +131,73 @@ def test_an_error_never_repeats_the_token() -> None:
 def test_links_without_a_key_cannot_be_made(keys: list[bytes]) -> None:
     with pytest.raises(ValueError, match="key"):
         Links(BASE, keys)
+
+
+# --- preferences ---------------------------------------------------------------------------------
+
+WEEK_OVER = datetime(2026, 11, 16, tzinfo=UTC)
+"""When 2026-W46 is over."""
+
+
+@given(ids)
+@example(" leading space")
+@example("2026-W46 alice")
+def test_a_user_is_read_back_from_the_preferences_link(user: str) -> None:
+    link = LINKS.preferences(user, "2026-W46")
+    assert LINKS.read_preferences(token(link), WEEK_OVER) == user
+    assert link.startswith(f"{BASE}/p/")
+
+
+@given(st.integers(-10_000, 10_000).map(lambda minutes: timedelta(minutes=minutes)))
+def test_preferences_hold_for_ninety_days_after_their_week(away: timedelta) -> None:
+    link, now = token(LINKS.preferences("1", "2026-W46")), WEEK_OVER + PREFERENCES_LAST + away
+    if away > timedelta(0):
+        with pytest.raises(LinkExpired) as caught:
+            LINKS.read_preferences(link, now)
+        assert caught.value.user_id == "1"
+        assert link not in str(caught.value) + caught.value.hint
+    else:
+        assert LINKS.read_preferences(link, now) == "1"
+
+
+@given(ids, st.integers(0, 100 * 60).map(lambda seconds: timedelta(seconds=seconds)))
+def test_what_erases_is_void_after_an_hour(user: str, later: timedelta) -> None:
+    button = LINKS.erasing(user, WEEK_OVER)
+    if later > ERASING_LASTS:
+        with pytest.raises(LinkExpired):
+            LINKS.read_erasing(button, WEEK_OVER + later)
+    else:
+        assert LINKS.read_erasing(button, WEEK_OVER + later) == user
+
+
+READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "unsubscribe": (LINKS.unsubscribe("2026-W46 1"), LINKS.read_unsubscribe),
+    "browser": (LINKS.browser("1", "2026-W46"), LINKS.read_browser),
+    "preferences": (
+        LINKS.preferences("1", "2026-W46"),
+        lambda t: LINKS.read_preferences(t, WEEK_OVER),
+    ),
+    "erasing": (LINKS.erasing("1", WEEK_OVER), lambda t: LINKS.read_erasing(t, WEEK_OVER)),
+}
+
+
+@pytest.mark.parametrize("made", READERS)
+@pytest.mark.parametrize("read", READERS)
+def test_every_purpose_opens_its_own_door_only(made: str, read: str) -> None:
+    one = token(READERS[made][0])
+    if made == read:
+        assert READERS[read][1](one)
+    else:
+        with pytest.raises(LinkError):
+            READERS[read][1](one)
+
+
+@given(ids, st.data())
+def test_no_changed_character_of_a_preferences_link_is_accepted(
+    user: str, data: st.DataObject
+) -> None:
+    good = token(LINKS.preferences(user, "2026-W46"))
+    position = data.draw(st.integers(0, len(good) - 1))
+    other = data.draw(st.characters().filter(lambda c: c != good[position]))
+    with pytest.raises(LinkError):
+        LINKS.read_preferences(good[:position] + other + good[position + 1 :], WEEK_OVER)

@@ -17,6 +17,7 @@ import time_machine
 from sqlmodel import SQLModel
 from starlette.applications import Starlette
 
+from digest import subscriptions
 from digest.config import Settings, load
 from digest.database import Database
 from digest.links import Links
@@ -172,6 +173,16 @@ def test_who_left_can_come_back_by_the_preferences(desk: Desk) -> None:
     assert "No mails come" in desk.choose(frequency="off").text
     assert "Your next mail comes on" in desk.choose(frequency="weekly").text
     assert desk.subscription()["unsubscribed_at"] is None
+
+
+def test_who_cannot_be_mailed_is_not_promised_a_mail(desk: Desk) -> None:
+    """The address came back; the page says so instead of a day."""
+    with desk.database.writing() as session:
+        subscriptions.suppress(session, "alice@people.example", "hard-bounce", NEXT_MONDAY)
+    page = desk.choose(frequency="monthly").text
+    assert "your address is on the list" in page
+    assert "Your next mail comes" not in page
+    assert desk.front("schedule", "--user", "alice", "--json", at=NEXT_MONDAY).json == []
 
 
 def test_a_form_sent_as_it_was_shown_changes_nothing(desk: Desk) -> None:
