@@ -166,7 +166,7 @@ def test_deskdrop_by_its_events(digest: Front, shared_data: Path) -> None:
     deskdrop.convert(folder, digest.folder / "in")
     told = digests(digest, digest.folder / "in", "2016-W20")["desk"]
     text = text_of(digest, "desk")
-    assert "(1,541 views)" in text
+    assert "1,541 views in all." in text
     for views_, people_ in ((62, 34), (58, 40), (54, 37), (42, 24), (39, 25)):
         assert f"{views_} views by {people_} people" in text
 
@@ -272,7 +272,7 @@ def test_devto_by_its_daily_views(digest: Front, shared_data: Path) -> None:
     assert (usual["weeks"], usual["low"], usual["high"]) == (26, low, high)
     assert usual["verdict"] == "above"
     assert usual["percent"] == round(100 * (weeks[0] - weeks[-1]) / weeks[-1])
-    assert f"usual range ({low:,}-{high:,} views), and {usual['percent']}% more" in text
+    assert f"usual range ({low:,}–{high:,} views). It is {usual['percent']}% more" in text
 
 
 def test_devto_by_its_snapshots(digest: Front, shared_data: Path) -> None:
@@ -317,7 +317,7 @@ def test_devto_by_its_snapshots(digest: Front, shared_data: Path) -> None:
     ]
     low, high = usual_range(earlier)
     assert (told["usual"]["low"], told["usual"]["high"]) == (low, high)
-    assert f"within your usual range ({low:,}-{high:,} views)" in text_of(digest, "author")
+    assert f"within your usual range ({low:,}–{high:,} views)" in text_of(digest, "author")
 
 
 def test_youtube_for_every_channel_of_two_countries(digest: Front, shared_data: Path) -> None:
@@ -368,8 +368,8 @@ def test_youtube_for_every_channel_of_two_countries(digest: Front, shared_data: 
             )
     assert seen > 500
     kimmel = text_of(digest, "jimmy-kimmel-live-8cf2a59c1014")
-    assert "your posts had 9,038,736 views and 245,797 reactions on 4 posts" in kimmel
-    assert "Las Vegas 7,381,856 views, 229,590 reactions" in kimmel
+    assert "your posts had 9,038,736 views 245,797 reactions on 4 posts." in kimmel
+    assert "Las Vegas 7,381,856 views · 229,590 reactions" in kimmel
 
 
 class Act(NamedTuple):
@@ -622,7 +622,9 @@ def test_facebook_totals_so_far(digest: Front, shared_data: Path) -> None:
         shows = [int(row["T_Impression"]) for row in csv.DictReader(file, delimiter=";")]
     text = text_of(digest, "page")
     assert (told["so_far"]["total"], told["so_far"]["number"]) == (sum(shows), 500)
-    assert f"your posts have had {sum(shows):,} views so far, on 500 posts" in text
+    assert (
+        f"your posts have had {sum(shows):,} views That is everything so far, on 500 posts." in text
+    )
     for rank, count in enumerate(sorted(shows, reverse=True)[:5], start=1):
         assert f"{rank}. Untitled post {count:,} views" in text
 
