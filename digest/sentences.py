@@ -31,6 +31,7 @@ from digest.catalogues import SOURCE, Catalogue, english
 
 _ELEMENT = re.compile(r"<(/?)([a-z][a-z0-9]*)((?:\"[^\"]*\"|[^\">])*)>")
 _PIECE = re.compile(r"(\{\w+\}|</?[a-z][a-z0-9]*>)")
+_TAG = re.compile(r"<(/?)([a-z][a-z0-9]*)>")
 _SPACES = re.compile(r"[ \t\r\n\f]+")
 _EMPTY = frozenset({"br"})
 
@@ -195,7 +196,7 @@ def _bare(data: str, tags: dict[str, str], parser: Parser, line: int) -> str:
 def _nested(text: str) -> bool:
     """Whether every element is closed, the inner before the outer."""
     is_open: list[str] = []
-    for closing, name, _ in _ELEMENT.findall(text):
+    for closing, name in _TAG.findall(text):
         if closing and (not is_open or is_open.pop() != name):
             return False
         if not closing and name not in _EMPTY:

@@ -26,7 +26,8 @@ _WIDE = re.compile("[\u2e80-\ua4cf\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\U00020
 _NEVER_FIRST = frozenset("、。，．・：；！？」』）】〕〉》ー…”’")
 _NEVER_LAST = frozenset("「『（【〔〈《“‘")
 _LTR = re.compile("[A-Za-z\u00c0-\u02b8\u0370-\u058f\u0900-\u1fff\u2c00-\ud7ff\uff21-\uffdc]")
-_GROUPING_FROM_FIVE = frozenset({"es", "pl", "pt_PT"})
+_GROUPS_LATE = {"es": True, "es_419": False, "pl": True, "pt_PT": True}
+"""Whether four digits stand together (CLDR's minimumGroupingDigits, which Babel lacks)."""
 _CHART_FROM = 5
 _BAR_PIXELS = 84
 _BAR_HASHES = 24
@@ -245,7 +246,8 @@ class Wording:
         return _decimal(value, self._locale).translate(self._digits)
 
     def _compact(self, value: int) -> str:
-        return _compact(value, self._locale).translate(self._digits)
+        text = _compact(value, self._locale).translate(self._digits)
+        return text.replace("\u00a0", " ")  # a bar is narrow: 123,5 above Mio.
 
 
 def apart(text: str) -> Markup:
@@ -307,9 +309,11 @@ def _plain_grouping(locale: Locale) -> str | None:
 
 
 def _groups_late(locale: Locale) -> bool:
-    """Whether four digits stand together (CLDR's minimumGroupingDigits, which Babel lacks)."""
-    parent = get_global("parent_exceptions").get(str(locale), locale.language)
-    return bool(parent in _GROUPING_FROM_FIVE)
+    """What the closest locale that it inherits from says of four digits."""
+    name = str(locale)
+    while name and name not in _GROUPS_LATE:
+        name = get_global("parent_exceptions").get(name) or name.rpartition("_")[0]
+    return _GROUPS_LATE.get(name, False)
 
 
 def _decimal(value: float, locale: Locale) -> str:

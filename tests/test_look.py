@@ -4,6 +4,7 @@ Pictures of all of them are left in var/screenshots, to be looked at.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,55 @@ def test_a_mail_fits_its_window_and_can_be_read(
     result = page.evaluate(FAINT)
     assert result["seen"] > 10
     assert result["faint"] == []
+    page.close()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("locale", ["de", "es", "fr", "ja", "ar", "ar_EG"])
+def test_a_mail_fits_its_window_in_every_language(
+    browser: Browser, renderer: Renderer, locale: str, width: int
+) -> None:
+    for name in ("rich", "reactions", "worst"):
+        snapshot = replace(ALL[name](), locale=locale)
+        page = opened(browser, renderer.render(snapshot, LINKS).html, width, "light")
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=PICTURES / f"{name}-{locale}-{width}.png", full_page=True)
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        beyond = page.evaluate(
+            "w => [...document.querySelectorAll('td, p, h1, h2, h3, a, span, div')]"
+            ".map(e => [e, e.getBoundingClientRect()])"
+            ".filter(([e, r]) => e.checkVisibility() && (r.right > w || r.left < 0)).length",
+            width,
+        )
+        assert beyond == 0
+        assert page.evaluate(FAINT)["faint"] == []
+        page.close()
+
+
+def test_arabic_runs_from_right_to_left_and_english_titles_in_it_do_not(
+    browser: Browser, renderer: Renderer
+) -> None:
+    snapshot = replace(ALL["rich"](), locale="ar")
+    page = opened(browser, renderer.render(snapshot, LINKS).html, 640, "light")
+
+    def lefts(selector: str) -> list[float]:
+        script = "s => [...document.querySelectorAll(s)].map(e => e.getBoundingClientRect().left)"
+        return [float(left) for left in page.evaluate(script, selector)]
+
+    assert lefts(".day") == sorted(lefts(".day"), reverse=True)
+    assert lefts(".rank")[0] > lefts(".post")[0]
+    assert lefts(".site")[0] > lefts(".dates")[0]
+    assert lefts(".fill")[0] > lefts(".rest")[0]
+    looks = page.evaluate(
+        "[...document.querySelectorAll('h3')].map(e => getComputedStyle(e))"
+        ".map(s => [s.direction, s.textAlign])"
+    )
+    assert looks == [["ltr", "right"]] * 5
+    assert page.locator(".hero").evaluate("e => getComputedStyle(e).letterSpacing") in {
+        "normal",
+        "0px",
+    }
+    assert page.locator(".sentence").evaluate("e => getComputedStyle(e).direction") == "rtl"
     page.close()
 
 
