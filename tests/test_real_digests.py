@@ -264,7 +264,7 @@ def test_devto_by_its_daily_views(digest: Front, shared_data: Path) -> None:
     headline = told["headline"]
     assert (headline["metric"], headline["reach"]) == ("views", None)
     assert headline["views"] == sum(posts.values()) == sum(days)
-    assert f"had {sum(days):,} views on {len(figures)} posts" in text
+    assert f"had {sum(days):,} views On {len(figures)} posts." in text
     assert [day["count"] for day in headline["days"]] == days
     earlier = [weeks[-n] for n in range(26, 0, -1)]
     low, high = usual_range(earlier)
@@ -465,8 +465,8 @@ def test_stackexchange_by_its_votes_and_answers(digest: Front, shared_data: Path
         assert shown(sections["top_posts"]) == best(figures, site.published), author
         check_first_hours(site, author, start, sections)
     check_names(digest, told, weeks)
-    assert "your posts got 67 reactions." in text_of(digest, "1837")
-    assert "14 reactions; John and user replied" in text_of(digest, "1837")
+    assert "your posts got 67 reactions " in text_of(digest, "1837")
+    assert "14 reactions · John and user replied" in text_of(digest, "1837")
     assert "3 newer posts are too young to judge; their turn is next week." in text_of(
         digest, "1837"
     )
@@ -607,8 +607,8 @@ def test_medium_totals_so_far(digest: Front, shared_data: Path) -> None:
         assert [(post["id"], post["reactions"]) for post in section["posts"]] == mine[:5]
         text = text_of(digest, author)
         assert (
-            f"have had {section['total']:,} reactions so far, on {section['number']:,} posts"
-            in text
+            f"have had {section['total']:,} reactions That is everything so far,"
+            f" on {section['number']:,} posts." in text
         )
         assert "<" not in text
 
