@@ -7,6 +7,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from digest.languages import Languages
 from digest.mirroring import mirrored
 from digest.render import Brand, MailLinks, Rendered, Renderer
 from digest.sentences import Sentences
+from tests.community import village
+from tests.conftest import Front
 from tests.mails import ALL, BRAND, LINKS, card, headline, new_post, snapshot, usual
 from tests.messages import LANGUAGES, LOCALE, brought_up, extracted, kept
 
@@ -509,3 +512,26 @@ def test_every_language_has_a_locale_whose_direction_babel_knows() -> None:
         **dict.fromkeys(EVERY, "ltr"),
         "ar": "rtl",
     }
+
+
+def test_an_imported_user_gets_the_mail_of_their_language(digest: Front) -> None:
+    """From the locale in the data to the headers of the message."""
+    there = village()
+    there.user("mei", "Mei", "Asia/Tokyo", locale="ja-JP")
+    there.user("noor", "Noor", "Asia/Tokyo", locale="nl")
+    day = datetime(2026, 11, 10, 12, tzinfo=UTC)
+    for author in ("mei", "noor"):
+        there.post(f"by-{author}", author, day, title="")
+        there.views(f"by-{author}", day, 3)
+    there.write(digest.folder / "in")
+    assert digest("import", "in").code == 0
+    Path("digest.toml").write_text('locale = "de_AT"\n')
+    now = datetime(2026, 11, 16, 12, tzinfo=UTC)
+    assert digest("send", "--week", "2026-W46", at=now).code == 0
+    languages = {}
+    for who in ("mei", "noor", "alice"):
+        mail = digest.mail_to(f"{who}@people.example")
+        languages[who] = (str(mail["Content-Language"]), str(mail["Subject"]))
+    assert languages["mei"] == ("ja", "今週、3人があなたの投稿を見ました")
+    assert languages["noor"][0] == "de"
+    assert languages["alice"][0] == "en"

@@ -615,8 +615,8 @@ def test_medium_totals_so_far(digest: Front, shared_data: Path) -> None:
         assert [(post["id"], post["reactions"]) for post in section["posts"]] == mine[:5]
         text = text_of(digest, author)
         assert (
-            f"have had {section['total']:,} reactions so far, on {section['number']:,} posts"
-            in text
+            f"have had {section['total']:,} reactions That is everything so far,"
+            f" on {section['number']:,} posts." in text
         )
         assert "<" not in text
 
