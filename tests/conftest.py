@@ -36,8 +36,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left)
 
 
+_SEEN_BY_A_BROWSER = {"tests.test_languages", "tests.test_look", "tests.test_pages_browser"}
+"""Slow, and about what pages look like, whatever database stands behind them."""
+
+
 def _asks_a_database(item: pytest.Item) -> bool:
     assert isinstance(item, pytest.Function)
+    if item.module.__name__ in _SEEN_BY_A_BROWSER:
+        return False
     if {"database", "settings", "digest"} & set(item.fixturenames):
         return True
     makers = {"tests.office", "tests.databases"}
