@@ -278,10 +278,20 @@ def wrapped(text: str, indent: str = "", width: int = 72) -> str:
 
 def _line_end(text: str, room: int) -> int:
     """Where a line with Chinese or Japanese in it ends (JIS X 4051, in short)."""
-    end = fits = next(end for end in range(room, 0, -1) if columns(text[:end]) <= room)
+    end = fits = _fitting(text, room)
     while end > 1 and not _may_part(text[end - 1], text[end]):
         end -= 1
     return end if end > 1 else fits
+
+
+def _fitting(text: str, room: int) -> int:
+    """How many characters of a text that is too long fit: half the columns, and then some."""
+    fits = room // 2
+    while spare := room - columns(text[:fits]):
+        if spare == 1 and _WIDE.match(text[fits]):
+            break
+        fits += spare // 2 or 1
+    return fits
 
 
 def _may_part(before: str, after: str) -> bool:
