@@ -16,7 +16,7 @@ LAYERS = {
     "data": "models migrations database ingest subscriptions ledger demo",
     "the mail": (
         "audience facts weeks history judgements sections compose snapshots"
-        " colour folders catalogues sentences extraction mirroring inline wording languages"
+        " colour folders catalogues sentences extraction mirroring inline lines wording languages"
         " templating render message mail smtp"
     ),
     "use": "bounces planning deciding recorder run workers look checks",
@@ -58,6 +58,7 @@ PURE = [
     "extraction",
     "mirroring",
     "inline",
+    "lines",
     "wording",
     "languages",
     "templating",
