@@ -28,8 +28,9 @@ from jinja2.runtime import Context
 
 from digest.errors import TemplateError
 from digest.inline import Stylesheet, inline
+from digest.lines import heading, wrapped
 from digest.sentences import Sentences, joined
-from digest.wording import Wording, heading, wrapped
+from digest.wording import Wording
 
 Source = tuple[str, str, Callable[[], bool] | None]
 

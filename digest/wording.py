@@ -18,16 +18,13 @@ from babel.numbers import format_compact_decimal, format_decimal, format_percent
 from markupsafe import Markup, escape
 
 from digest.catalogues import Catalogue, Rule
+from digest.lines import columns, wrapped
 from digest.text import shorten
 
-_WORD = re.compile(r"[^ \t\r\n]+")
-_WIDE = re.compile("[\u2e80-\ua4cf\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\U00020000-\U0003fffd]")
-"""Characters of Chinese and Japanese: two columns each, and a line may end after any of them."""
-_NEVER_FIRST = frozenset("、。，．・：；！？」』）】〕〉》ー…”’")
-_NEVER_LAST = frozenset("「『（【〔〈《“‘")
 _LTR = re.compile("[A-Za-z\u00c0-\u02b8\u0370-\u058f\u0900-\u1fff\u2c00-\ud7ff\uff21-\uffdc]")
 _GROUPS_LATE = {"es": True, "es_419": False, "pl": True, "pt_PT": True}
 """Whether four digits stand together (CLDR's minimumGroupingDigits, which Babel lacks)."""
+_SHORT_MONTH = re.compile("(?<!M)MMM(?!M)")
 _CHART_FROM = 5
 _BAR_PIXELS = 84
 _BAR_HASHES = 24
@@ -246,53 +243,15 @@ class Wording:
         return _decimal(value, self._locale).translate(self._digits)
 
     def _compact(self, value: int) -> str:
-        text = _compact(value, self._locale).translate(self._digits)
+        text = format_compact_decimal(
+            value, locale=self._locale, fraction_digits=1, numbering_system="default"
+        ).translate(self._digits)
         return text.replace("\u00a0", " ")  # a bar is narrow: 123,5 above Mio.
 
 
 def apart(text: str) -> Markup:
     """What a person wrote, for HTML, isolated from the direction of what stands around it."""
     return Markup(f'<span dir="auto">{escape(text)}</span>')  # noqa: S704 escaped here
-
-
-def heading(text: str) -> str:
-    """A heading of plain text: in capitals, or between marks where the script has none."""
-    capitals = text.upper()
-    return capitals if capitals != text.lower() else f"== {text} =="
-
-
-def columns(text: str) -> int:
-    """How wide a line of plain text is: Chinese and Japanese characters take two columns."""
-    return len(text) if text.isascii() else len(text) + len(_WIDE.findall(text))
-
-
-def wrapped(text: str, indent: str = "", width: int = 72) -> str:
-    """A paragraph in lines of at most ``width`` columns; only a word longer than that is cut."""
-    room = width - len(indent)
-    rest = " ".join(_WORD.findall(text))
-    narrow = rest.isascii() or not _WIDE.search(rest)
-    lines: list[str] = []
-    while len(rest) > room or not (narrow or columns(rest) <= room):
-        end = rest.rfind(" ", 0, room + 1) if narrow else _line_end(rest, room)
-        end = end if end > 0 else room
-        lines.append(rest[:end].rstrip(" "))
-        rest = rest[end:].lstrip(" ")
-    return "\n".join([indent + line for line in [*lines, rest] if line])
-
-
-def _line_end(text: str, room: int) -> int:
-    """Where a line with Chinese or Japanese in it ends (JIS X 4051, in short)."""
-    end = fits = next(end for end in range(room, 0, -1) if columns(text[:end]) <= room)
-    while end > 1 and not _may_part(text[end - 1], text[end]):
-        end -= 1
-    return end if end > 1 else fits
-
-
-def _may_part(before: str, after: str) -> bool:
-    if before == " " or after == " ":
-        return True
-    either = _WIDE.match(before) or _WIDE.match(after)
-    return bool(either) and before not in _NEVER_LAST and after not in _NEVER_FIRST
 
 
 def _digits(locale: Locale) -> dict[int, int]:
@@ -320,12 +279,6 @@ def _decimal(value: float, locale: Locale) -> str:
     return format_decimal(value, locale=locale, numbering_system="default")
 
 
-def _compact(value: int, locale: Locale) -> str:
-    return format_compact_decimal(
-        value, locale=locale, fraction_digits=1, numbering_system="default"
-    )
-
-
 def _percent(value: int, locale: Locale) -> str:
     """As CLDR has it, with the locale's own sign, which Babel does not put in."""
     sign = locale.number_symbols[locale.default_numbering_system].get("percentSign", "%")
@@ -346,9 +299,5 @@ def _week(monday: date, locale: Locale) -> str:
     full = skeleton.replace("MMM", "MMMM")
     first, second = formats[full if full in formats else skeleton][field]
     parts = zip((monday, sunday), (first, second), strict=True)
-    whole = "".join(_date(day, _in_full(part), locale) for day, part in parts)
+    whole = "".join(_date(day, _SHORT_MONTH.sub("MMMM", part), locale) for day, part in parts)
     return re.sub("[\u2009\u202f]", " ", whole).replace(" – ", " – " if month else "–")
-
-
-def _in_full(pattern: str) -> str:
-    return re.sub("(?<!M)MMM(?!M)", "MMMM", pattern)

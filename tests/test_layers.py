@@ -16,7 +16,7 @@ LAYERS = {
     "data": "models migrations database ingest subscriptions preferences personal ledger demo",
     "the mail": (
         "audience facts weeks history judgements sections compose snapshots"
-        " colour folders catalogues sentences extraction mirroring inline wording languages"
+        " colour folders catalogues sentences extraction mirroring inline lines wording languages"
         " templating render message dkim mail smtp"
     ),
     "use": "bounces planning deciding recorder run workers look pruning checks",
@@ -62,6 +62,7 @@ PURE = [
     "extraction",
     "mirroring",
     "inline",
+    "lines",
     "wording",
     "languages",
     "templating",

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from digest.folders import catalogue_folders
 from digest.languages import Languages
-from digest.wording import Bar, columns, heading, wrapped
+from digest.lines import columns, heading, wrapped
+from digest.wording import Bar
 
 wording = Languages(catalogue_folders()).wording
 LOCALES = [
