@@ -36,13 +36,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left)
 
 
-_SEEN_BY_A_BROWSER = {"tests.test_languages", "tests.test_look", "tests.test_pages_browser"}
-"""Slow, and about what pages look like, whatever database stands behind them."""
+_SAME_EVERYWHERE = {
+    f"tests.test_{name}"
+    for name in (
+        *("bounce_tls", "checks", "dkim", "headers", "languages", "look", "pages_browser"),
+        *("privacy", "real_digests", "sender", "wheel"),
+    )
+}
+"""Slow, and about what is written, signed or shown, whatever database stands behind it."""
 
 
 def _asks_a_database(item: pytest.Item) -> bool:
     assert isinstance(item, pytest.Function)
-    if item.module.__name__ in _SEEN_BY_A_BROWSER:
+    if item.module.__name__ in _SAME_EVERYWHERE:
         return False
     if {"database", "settings", "digest"} & set(item.fixturenames):
         return True
