@@ -39,11 +39,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 _SAME_EVERYWHERE = {
     f"tests.test_{name}"
     for name in (
-        *("bounce_tls", "checks", "dkim", "headers", "languages", "look", "pages_browser"),
-        *("privacy", "real_digests", "sender", "wheel"),
+        *("bad_input", "bounce_daemon", "bounce_sources", "bounce_tls", "checks", "cli", "dkim"),
+        *("headers", "languages", "look", "pages", "pages_browser", "privacy", "real_digests"),
+        *("sender", "tokens", "web", "wheel"),
     )
 }
-"""Slow, and about what is written, signed or shown, whatever database stands behind it."""
+"""About what is read, written, signed or shown, whatever database stands behind it."""
 
 
 def _asks_a_database(item: pytest.Item) -> bool:
