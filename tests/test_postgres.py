@@ -216,7 +216,7 @@ def test_claims_pass_over_what_others_are_taking_and_never_wait(office: Office) 
         for session in (second, third):
             session.execute(text("SET LOCAL lock_timeout = '1ms'"))  # whoever waits, fails
         mine = claim(first, "one", ANY, NOW, 5)
-        theirs = claim(second, "two", ANY, NOW, 100)
+        theirs = claim(second, "two", ANY, NOW, 5)
         rest = claim(third, "three", ANY, NOW, 100)
         nothing = claim(third, "three", ANY, NOW, 100)
     taken = [[one.user for one in claims] for claims in (mine, theirs, rest)]
