@@ -40,8 +40,17 @@ _SAME_EVERYWHERE = {
     f"tests.test_{name}"
     for name in (
         *("bad_input", "bounce_daemon", "bounce_sources", "bounce_tls", "checks", "cli", "dkim"),
-        *("headers", "languages", "look", "pages", "pages_browser", "privacy", "real_digests"),
-        *("sender", "tokens", "web", "wheel"),
+        *(
+            "demo",
+            "headers",
+            "ingest_stackexchange",
+            "ingest_youtube",
+            "languages",
+            "look",
+            "pages",
+        ),
+        *("pages_browser", "privacy", "real_data", "real_digests", "sender", "smtp_pauses"),
+        *("tokens", "web", "wheel"),
     )
 }
 """About what is read, written, signed or shown, whatever database stands behind it."""
@@ -58,7 +67,9 @@ def _asks_a_database(item: pytest.Item) -> bool:
 
 
 # A busy machine is no failure: how long something takes is for the bench.
-hypothesis.settings.register_profile("house", deadline=None)
+hypothesis.settings.register_profile(
+    "house", deadline=None, max_examples=25 if databases.POSTGRES else 100
+)
 hypothesis.settings.load_profile("house")
 
 
