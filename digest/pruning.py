@@ -126,7 +126,7 @@ def daily(
     """What a daemon does once a day; trouble is said, and tomorrow is another day."""
     try:
         gone = prune(database, settings, now, stopped=stopped)
-    except Exception:
+    except Exception:  # whatever it is: the daemon goes on mailing
         log.exception("what need not be kept could not be pruned")
         return
     if gone:

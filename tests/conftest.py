@@ -29,13 +29,18 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On PostgreSQL only what asks a database is run; the rest would be the same again."""
+    """On PostgreSQL only what asks a database is run; the rest would be the same again.
+
+    The gate has a quarter of an hour for both kinds: ``DIGEST_TEST_BRIEF`` leaves out what asks
+    little of a database, and ``make test-postgres`` by hand does not.
+    """
     if databases.POSTGRES:
         left = [item for item in items if not _asks_a_database(item)]
         items[:] = [item for item in items if _asks_a_database(item)]
         config.hook.pytest_deselected(items=left)
 
 
+BRIEF = "DIGEST_TEST_BRIEF" in os.environ
 _SAME_EVERYWHERE = {
     f"tests.test_{name}"
     for name in (
@@ -58,7 +63,7 @@ _SAME_EVERYWHERE = {
 
 def _asks_a_database(item: pytest.Item) -> bool:
     assert isinstance(item, pytest.Function)
-    if item.module.__name__ in _SAME_EVERYWHERE:
+    if BRIEF and item.module.__name__ in _SAME_EVERYWHERE:
         return False
     if {"database", "settings", "digest"} & set(item.fixturenames):
         return True
@@ -68,7 +73,7 @@ def _asks_a_database(item: pytest.Item) -> bool:
 
 # A busy machine is no failure: how long something takes is for the bench.
 hypothesis.settings.register_profile(
-    "house", deadline=None, max_examples=25 if databases.POSTGRES else 100
+    "house", deadline=None, max_examples=25 if databases.POSTGRES and BRIEF else 100
 )
 hypothesis.settings.load_profile("house")
 

@@ -25,7 +25,7 @@ from digest.models import Run
 from tests.office import Office, ended, message_id, now, open_office, serving, wait_for
 from tests.scripted_smtp import Drop, Script, ScriptedServer, Step, Wait
 
-KILLS = int(os.environ.get("KILLS", "6"))
+KILLS = int(os.environ.get("KILLS", "12"))
 """Of the first test; the others get a third of them."""
 CONNECTIONS = 3
 CROWD = 100

@@ -67,7 +67,7 @@ def store(task: Import, rows: Iterable[Row | Problem], reading: Iterator[Progres
         for kind in KINDS:
             _store_kind(task, staging, kind)
         _store_gains(task, staging)
-    except BaseException:
+    except BaseException:  # interrupted too: the staged rows must not outlive the import
         if not load.whole:  # else the transaction takes the temporary tables with it
             _drop(load, staging)
         raise

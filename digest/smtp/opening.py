@@ -60,7 +60,7 @@ async def open_wire(
     try:
         await opening.run()
         return opening.wire()
-    except BaseException as error:
+    except BaseException as error:  # cancelled too: a half-open connection is nobody's
         opening.abort()
         if isinstance(error, _BROKEN) and not isinstance(error, SendError):
             raise _cannot_open(server, opening.phase, error) from error

@@ -79,7 +79,7 @@ class Pool:
                     return connection
                 self._open.discard(connection)
                 await connection.quit()
-            except BaseException:
+            except BaseException:  # cancelled too: it is in no list any more that would close it
                 self._open.discard(connection)
                 connection.abort()
                 raise
