@@ -20,7 +20,7 @@ from sqlmodel import Session
 from digest.database import among, fetch, insert_missing, later
 from digest.facts import WORDS, Batch, anonymous_views, counted, counters, posts, reactions, views
 from digest.models import NOBODY, Judgement, ReactionType, table
-from digest.stats import BetaPrior, GammaPrior, beta_prior, gamma_prior
+from digest.stats.proportions import BetaPrior, GammaPrior, beta_prior, gamma_prior
 
 HOURS = 48
 """The age at which posts are compared."""

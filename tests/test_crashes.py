@@ -5,6 +5,7 @@ The document is the expectation: what the ledger shows and what may have arrived
 
 from __future__ import annotations
 
+import itertools
 import signal
 import subprocess
 import sys
@@ -27,14 +28,13 @@ from tests.office import (
     ended,
     message_id,
     now,
-    once,
     open_office,
     pause,
     said,
     serving,
     wait_for,
 )
-from tests.scripted_smtp import ScriptedServer
+from tests.scripted_smtp import ScriptedServer, Wait
 from tests.test_docs import DOCS, chapter, named, rows
 
 USERS = ["ann", "ben", "cem", "dot", "eli", "fay"]
@@ -293,11 +293,15 @@ def test_workers_whose_parent_dies_at_once_drain_and_end(office: Office) -> None
 def test_workers_whose_parent_is_killed_finish_what_is_under_way_and_end(office: Office) -> None:
     """Output ends when the last of them has: nobody goes on by themselves."""
     running: list[subprocess.Popen[str]] = []
+    reached = itertools.count(1)
 
-    def kill() -> None:
-        running[0].kill()
+    def kill(_recipient: str) -> Wait | None:
+        """At the second mail; from then on there is time to hear of it before one is sent."""
+        if (mail := next(reached)) == 2:
+            running[0].kill()
+        return Wait(0.5, "354 go ahead") if mail >= 2 else None
 
-    with serving({"DATA": once(kill, at=2)}) as server:
+    with serving({"DATA": kill}) as server:
         running.append(send(office, server, "--workers", "2"))
         end = ended(running[0])
         assert end.code == -signal.SIGKILL

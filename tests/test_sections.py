@@ -14,7 +14,7 @@ from digest.history import History, Week
 from digest.judgements import Career, Judged, Priors
 from digest.sections import headline, new_posts, quiet, sections, so_far, top_posts, usual
 from digest.sections import next as next_step
-from digest.stats import BetaPrior
+from digest.stats.proportions import BetaPrior
 from digest.weeks import AuthorWeek, PostWeek
 from digest.window import Period
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digest import stats
+from digest.stats.limits import usual_range, xmr
+from digest.stats.proportions import beta_prior, gamma_prior, wilson
 
 POSTS = [(2, 40), (9, 60), (1, 15), (12, 220), (4, 80), (30, 300), (0, 20), (3, 50)]
 WEEKS = [40, 52, 47, 39, 60, 44, 51, 48]
@@ -34,7 +35,7 @@ counts = st.lists(st.integers(0, 1_000_000), min_size=2, max_size=26)
 def test_wilson_gives_the_golden_intervals(
     successes: int, trials: int, low: float, high: float | None
 ) -> None:
-    interval = stats.wilson(successes, trials)
+    interval = wilson(successes, trials)
     assert interval.low == pytest.approx(low, abs=5e-5)
     if high is not None:
         assert interval.high == pytest.approx(high, abs=5e-5)
@@ -43,7 +44,7 @@ def test_wilson_gives_the_golden_intervals(
 @given(proportions)
 def test_wilson_holds_the_rate_it_is_about_and_stays_a_proportion(post: tuple[int, int]) -> None:
     successes, trials = post
-    interval = stats.wilson(successes, trials)
+    interval = wilson(successes, trials)
     assert 0 <= interval.low <= successes / trials + 1e-12
     assert successes / trials - 1e-12 <= interval.high <= 1
 
@@ -51,14 +52,14 @@ def test_wilson_holds_the_rate_it_is_about_and_stays_a_proportion(post: tuple[in
 @given(proportions)
 def test_wilson_treats_yes_and_no_alike(post: tuple[int, int]) -> None:
     successes, trials = post
-    yes, no = stats.wilson(successes, trials), stats.wilson(trials - successes, trials)
+    yes, no = wilson(successes, trials), wilson(trials - successes, trials)
     assert yes.low == pytest.approx(1 - no.high, abs=1e-9)
 
 
 @given(proportions)
 def test_more_of_the_same_narrows_the_wilson_interval(post: tuple[int, int]) -> None:
     successes, trials = post
-    few, many = stats.wilson(successes, trials), stats.wilson(10 * successes, 10 * trials)
+    few, many = wilson(successes, trials), wilson(10 * successes, 10 * trials)
     assert many.high - many.low < few.high - few.low
 
 
@@ -66,7 +67,7 @@ def test_more_of_the_same_narrows_the_wilson_interval(post: tuple[int, int]) -> 
 
 
 def test_the_beta_prior_and_its_scores_are_the_golden_ones() -> None:
-    prior = stats.beta_prior(POSTS)
+    prior = beta_prior(POSTS)
     assert prior is not None
     assert prior.mean == pytest.approx(0.07771, abs=5e-6)
     assert prior.correlation == pytest.approx(0.007346, abs=5e-7)
@@ -77,13 +78,13 @@ def test_the_beta_prior_and_its_scores_are_the_golden_ones() -> None:
 
 @pytest.mark.parametrize("posts", [[], [(3, 10)], [(1, 1), (0, 1)]])
 def test_too_little_gives_no_beta_prior(posts: list[tuple[int, int]]) -> None:
-    assert stats.beta_prior(posts) is None
+    assert beta_prior(posts) is None
 
 
 @pytest.mark.parametrize("rate", [0, 1])
 def test_posts_that_are_all_alike_shrink_to_themselves(rate: int) -> None:
     """Nobody, or everybody, responded to every post: nothing is divided by zero."""
-    prior = stats.beta_prior([(rate * n, n) for n in (10, 20, 30)])
+    prior = beta_prior([(rate * n, n) for n in (10, 20, 30)])
     assert prior is not None
     assert prior.shrink(rate * 10, 10) == pytest.approx(rate)
 
@@ -92,7 +93,7 @@ def test_posts_that_are_all_alike_shrink_to_themselves(rate: int) -> None:
 def test_a_shrunk_rate_lies_between_the_raw_one_and_the_usual(
     posts: list[tuple[int, int]], post: tuple[int, int]
 ) -> None:
-    prior = stats.beta_prior(posts)
+    prior = beta_prior(posts)
     if prior is None:
         return
     successes, trials = post
@@ -105,7 +106,7 @@ def test_a_shrunk_rate_lies_between_the_raw_one_and_the_usual(
 
 
 def test_reactions_per_view_are_drawn_to_the_usual_more_where_views_are_few() -> None:
-    prior = stats.gamma_prior([(30, 1000), (90, 1000), (10, 500), (45, 500)])
+    prior = gamma_prior([(30, 1000), (90, 1000), (10, 500), (45, 500)])
     assert prior is not None
     usual = prior.shape / prior.views
     assert usual == pytest.approx(175 / 3000)
@@ -120,7 +121,7 @@ def test_the_gamma_prior_finds_the_spread_that_made_the_data() -> None:
     for _ in range(4000):
         views = rng.randint(200, 400)
         posts.append((_poisson(rng, rng.gammavariate(4, 0.05 / 4) * views), views))
-    prior = stats.gamma_prior(posts)
+    prior = gamma_prior(posts)
     assert prior is not None
     assert prior.shape == pytest.approx(4, rel=0.15)
     assert prior.views == pytest.approx(80, rel=0.15)
@@ -128,11 +129,11 @@ def test_the_gamma_prior_finds_the_spread_that_made_the_data() -> None:
 
 @pytest.mark.parametrize("posts", [[], [(3, 10)], [(0, 10), (0, 20)]])
 def test_too_little_gives_no_gamma_prior(posts: list[tuple[int, int]]) -> None:
-    assert stats.gamma_prior(posts) is None
+    assert gamma_prior(posts) is None
 
 
 def test_posts_that_do_not_differ_are_pooled() -> None:
-    prior = stats.gamma_prior([(10, 100), (20, 200), (30, 300)])
+    prior = gamma_prior([(10, 100), (20, 200), (30, 300)])
     assert prior is not None
     assert prior.views == 600
     assert prior.shrink(0, 0) == pytest.approx(0.1)
@@ -146,7 +147,7 @@ def test_posts_that_do_not_differ_are_pooled() -> None:
 def test_a_shrunk_count_lies_between_the_raw_rate_and_the_usual(
     posts: list[tuple[int, int]], reactions: int, views: int
 ) -> None:
-    prior = stats.gamma_prior(posts)
+    prior = gamma_prior(posts)
     if prior is None:
         return
     low, high = sorted((reactions / views, prior.shape / prior.views))
@@ -157,19 +158,19 @@ def test_a_shrunk_count_lies_between_the_raw_rate_and_the_usual(
 
 
 def test_xmr_gives_the_golden_limits() -> None:
-    limits = stats.xmr(WEEKS)
+    limits = xmr(WEEKS)
     assert limits.low == pytest.approx(20.265, abs=5e-4)
     assert limits.high == pytest.approx(74.985, abs=5e-4)
 
 
 def test_the_usual_range_gives_the_golden_limits_on_square_roots() -> None:
-    limits = stats.usual_range(WEEKS)
+    limits = usual_range(WEEKS)
     assert limits.low == pytest.approx(24.150, abs=5e-4)
     assert limits.high == pytest.approx(78.446, abs=5e-4)
 
 
 def test_weeks_that_are_all_alike_have_a_range_of_one_number() -> None:
-    limits = stats.usual_range([49] * 8)
+    limits = usual_range([49] * 8)
     assert (limits.low, limits.high) == pytest.approx((49, 49))
 
 
@@ -177,7 +178,7 @@ def test_weeks_that_are_all_alike_have_a_range_of_one_number() -> None:
 def test_the_usual_range_is_never_negative_and_holds_the_mean_of_the_roots(
     weeks: list[int],
 ) -> None:
-    limits = stats.usual_range(weeks)
+    limits = usual_range(weeks)
     centre = (sum(sqrt(week) for week in weeks) / len(weeks)) ** 2
     assert 0 <= limits.low <= centre * (1 + 1e-9) + 1e-9
     assert centre * (1 - 1e-9) - 1e-9 <= limits.high
@@ -185,7 +186,7 @@ def test_the_usual_range_is_never_negative_and_holds_the_mean_of_the_roots(
 
 @given(counts)
 def test_the_usual_range_does_not_depend_on_the_direction_of_time(weeks: list[int]) -> None:
-    forth, back = stats.usual_range(weeks), stats.usual_range(weeks[::-1])
+    forth, back = usual_range(weeks), usual_range(weeks[::-1])
     assert (forth.low, forth.high) == pytest.approx((back.low, back.high))
 
 
@@ -198,7 +199,7 @@ def test_an_unchanged_week_is_rarely_called_unusual(mean: int, overdispersion: i
     errors = 0
     for _ in range(trials):
         *earlier, now = (_week(rng, mean, overdispersion) for _ in range(9))
-        limits = stats.usual_range(earlier)
+        limits = usual_range(earlier)
         errors += not limits.low <= now <= limits.high
     assert errors / trials < 0.06
 
@@ -207,7 +208,7 @@ def test_a_true_doubling_is_noticed_where_weeks_are_steady() -> None:
     rng = random.Random(1924)
     found = 0
     for _ in range(500):
-        limits = stats.usual_range([_week(rng, 100, 1) for _ in range(8)])
+        limits = usual_range([_week(rng, 100, 1) for _ in range(8)])
         found += _week(rng, 200, 1) > limits.high
     assert found / 500 > 0.95
 

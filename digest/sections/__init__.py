@@ -31,6 +31,12 @@ class Section:
     user's answer to JSON data, or None for nothing to say. ``order`` is the place in the mail, and
     ``templates`` the folder of the partials of a section that is not ours. One with a ``label``
     can be switched off: that is what the preferences call it.
+
+    ``worth`` says of what ``build`` made how much it has to say, from 0 to 1; the mail has room for
+    the few that say most (:mod:`digest.editing`). A section without one always stands. One that
+    ``repeats`` says much the same from week to week, so having been shown lately counts against it.
+    ``news``, from 0 to 1, is how strong its fact would be as the subject of the mail, which is then
+    written by the partial ``sections/<name>.subject.txt``; 0 or no such function: never.
     """
 
     name: str
@@ -39,6 +45,9 @@ class Section:
     build: Callable[[Any, Batch], dict[str, Any] | None]
     templates: Path | None = None
     label: str = ""
+    worth: Callable[[dict[str, Any]], float] | None = None
+    repeats: bool = True
+    news: Callable[[dict[str, Any]], float] | None = None
 
 
 def sections() -> list[Section]:

@@ -17,7 +17,7 @@ from digest.facts import Batch
 from digest.judgements import HOURS, Career, Judged, Priors, careers, priors, site_priors
 from digest.sections import Section
 from digest.sections.top_posts import EXCERPT
-from digest.stats import wilson
+from digest.stats.proportions import wilson
 from digest.text import clean
 from digest.weeks import AuthorWeek, author_weeks
 

@@ -18,7 +18,7 @@ from digest import window
 from digest.facts import Batch
 from digest.history import History, histories
 from digest.sections import Section
-from digest.stats import usual_range
+from digest.stats.limits import usual_range
 from digest.weeks import AuthorWeek, Metric, author_weeks
 from digest.window import Period
 

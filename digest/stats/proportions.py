@@ -1,28 +1,14 @@
-"""The statistics of the mail: pure functions over plain numbers.
-
-Each docstring names its source. Guards ("only from 8 weeks on") belong to the sections; these
-functions only say what they need to be defined at all.
-"""
+"""Rates: how sure a proportion is, and what an author's posts say about each other's."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from math import sqrt
-from statistics import fmean
+
+from digest.stats import Interval
 
 Z95 = 1.959963984540054
-XMR_FACTOR = 2.66
-"""Mean moving range to three standard deviations (Wheeler, Understanding Variation)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A closed interval of plausible values."""
-
-    low: float
-    high: float
 
 
 def wilson(successes: int, trials: int, z: float = Z95) -> Interval:
@@ -95,16 +81,3 @@ def gamma_prior(posts: Sequence[tuple[int, int]]) -> GammaPrior | None:
     extra = spread - mean * len(posts) / views
     weight = min(mean / extra, float(views)) if extra > 0 else float(views)
     return GammaPrior(mean * weight, weight)
-
-
-def xmr(values: Sequence[float]) -> Interval:
-    """The natural process limits of a series of at least two values (Wheeler's XmR chart)."""
-    mean = fmean(values)
-    moving_range = fmean(abs(later - earlier) for earlier, later in pairwise(values))
-    return Interval(mean - XMR_FACTOR * moving_range, mean + XMR_FACTOR * moving_range)
-
-
-def usual_range(counts: Sequence[float]) -> Interval:
-    """XmR limits of counts: taken on square roots (which steadies the variance), then squared."""
-    limits = xmr([sqrt(count) for count in counts])
-    return Interval(max(0.0, limits.low) ** 2, limits.high**2)
