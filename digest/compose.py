@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from digest import history
 from digest.audience import Author
+from digest.editing import Edited, edit
 from digest.facts import Batch
 from digest.history import History
 from digest.sections import Section
 from digest.weeks import AuthorWeek
-
-QUIET_WITHOUT = frozenset({"headline", "usual", "top_posts", "new_posts"})
-"""What a quiet week does not show: there is nothing in it, and nothing to hold against anybody."""
-ONLY_NUMBERS = frozenset({"headline", "usual", "so_far", "new_posts"})
-"""What has nothing to say to a reader who does not want to see figures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +23,8 @@ class Snapshot:
     ``sections`` maps a section's name to what it has to say, in the order of the mail. Totals that
     the data cannot carry are None, which is not zero. Without ``numbers`` the reader wants to see
     no figures; ``eased`` is how many weeks apart mails come while they do not post (1: every week).
+    ``lead`` is the section whose fact is the subject, if one of its own is (:mod:`digest.editing`),
+    and ``rivals`` are the sections that competed for room: worth, weeks since shown, score.
     """
 
     user: str
@@ -42,6 +40,8 @@ class Snapshot:
     sections: dict[str, dict[str, Any]]
     numbers: bool = True
     eased: int = 1
+    lead: str = ""
+    rivals: dict[str, tuple[float, int | None, float]] = field(default_factory=dict)
 
     @property
     def quiet(self) -> bool:
@@ -64,6 +64,8 @@ class Snapshot:
             "sections": self.sections,
             "numbers": self.numbers,
             "eased": self.eased,
+            "lead": self.lead,
+            "rivals": self.rivals,
         }
 
     @classmethod
@@ -113,6 +115,7 @@ def compose(
 ) -> dict[str, Composed | Broken]:
     """The snapshots of the batch's users: as stored where a mail was made from them, else new."""
     composed: dict[str, Composed | Broken] = {}
+    ago = {str(batch.period.shift(-n)): n for n in range(1, history.WEEKS + 1)}
     for user in batch.users:
         week = loaded.weeks.get(user, AuthorWeek())
         past = loaded.histories.get(user, History())
@@ -123,7 +126,8 @@ def compose(
             if isinstance(told, Broken):
                 composed[user] = told
                 continue
-            snapshot = _snapshot(batch, authors[user], week, past, told)
+            edited = edit(told, wanted, past.shown(ago))
+            snapshot = _snapshot(batch, authors[user], week, past, edited)
         quiet_before = _was_quiet(past, str(batch.period.shift(-1)))
         composed[user] = Composed(
             snapshot, quiet_before, _is_unread(week, past), stored=user in loaded.frozen
@@ -133,9 +137,13 @@ def compose(
 
 def _wanted(sections: Sequence[Section], author: Author, *, quiet: bool) -> list[Section]:
     """The sections of one author's mail: without what a quiet week or the reader leaves out."""
-    out = author.hidden | (QUIET_WITHOUT if quiet else frozenset())
-    out |= frozenset() if author.numbers else ONLY_NUMBERS
-    return [section for section in sections if section.name not in out]
+    return [
+        section
+        for section in sections
+        if section.name not in author.hidden
+        and (section.calm or not quiet)
+        and (author.numbers or not section.figures)
+    ]
 
 
 def _told(
@@ -161,7 +169,7 @@ def _snapshot(
     author: Author,
     week: AuthorWeek,
     past: History,
-    told: dict[str, dict[str, Any]],
+    edited: Edited,
 ) -> Snapshot:
     acts = week.reactions if week.reactions or week.acts_read else None
     totals = history.totals(str(batch.period), week.views, week.reach, acts, past.since)
@@ -176,9 +184,11 @@ def _snapshot(
         views=totals.views,
         reach=totals.reach,
         reactions=totals.reactions,
-        sections=told,
+        sections=edited.told,
         numbers=author.numbers,
         eased=author.cadence.eased(batch.period, author.posted(batch.tz)),
+        lead=edited.lead,
+        rivals={name: (c.worth, c.weeks, c.score) for name, c in edited.candidates.items()},
     )
 
 

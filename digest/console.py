@@ -232,8 +232,10 @@ def print_explanation(explanation: Mapping[str, Any]) -> None:
     for bounce in explanation["bounces"]:
         told = f"{bounce['class']} {bounce['status']} on {bounce['received_at'][:10]}"
         out.print(f"  came back: {escape(told)}: {escape(bounce['why'])}", soft_wrap=True)
-    if explanation["sections"]:
-        out.print(f"  sections: {', '.join(explanation['sections'])}")
+    for one in explanation["editing"]:
+        place = "in the mail" if one["in"] else "not in it  "
+        told = ", and its fact is the subject" if one["subject"] else ""
+        out.print(f"  {place}  {one['section']}: {one['why']}{told}", soft_wrap=True)
 
 
 def print_bounces(rows: Sequence[Row]) -> None:

@@ -42,12 +42,13 @@ _snapshots = table(Snapshot)
 
 
 class Week(NamedTuple):
-    """The totals of one author's week; None is unknown."""
+    """The totals of one author's week, None being unknown, and the sections of its mail."""
 
     period: str
     views: int | None
     reach: int | None
     reactions: int | None
+    told: str = ""
 
     def total(self, metric: Metric) -> int | None:
         """The total in the unit of ``metric``."""
@@ -65,6 +66,11 @@ class History:
     weeks: list[Week] = field(default_factory=list)
     fresh: list[Week] = field(default_factory=list)
     since: Since | None = None
+
+    def shown(self, ago: Mapping[str, int]) -> dict[str, int]:
+        """How many weeks ago each section was last in a mail; ``ago`` says it of each period."""
+        told = (week for week in self.weeks if week.told)
+        return {name: ago[week.period] for week in told for name in week.told.split()}
 
 
 def histories(session: Session, batch: Batch) -> dict[str, History]:
@@ -126,6 +132,7 @@ _STORED = select(
     _snapshots.c.views,
     _snapshots.c.reach,
     _snapshots.c.reactions,
+    _snapshots.c.told,
 ).where(
     among(_snapshots.c.user_id, "users"),
     _snapshots.c.period >= bindparam("first"),

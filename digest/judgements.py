@@ -22,6 +22,8 @@ from digest.facts import WORDS, Batch, anonymous_views, counted, counters, posts
 from digest.models import NOBODY, Judgement, ReactionType, table
 from digest.stats.proportions import BetaPrior, GammaPrior, beta_prior, gamma_prior
 
+OUTSTANDING = 2.0
+"""A post that reached so many times its author's usual is what a subject tells of."""
 HOURS = 48
 """The age at which posts are compared."""
 EARLIER = 50

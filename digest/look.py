@@ -13,11 +13,12 @@ from sqlalchemy import func, select
 from sqlmodel import Session
 
 from digest import bounces, ledger, snapshots, subscriptions, window
-from digest.audience import Gate
+from digest.audience import Author, Gate
 from digest.compose import Snapshot
 from digest.config import Settings
 from digest.database import Database
 from digest.deciding import Decision, Workshop, decide
+from digest.editing import LEAST
 from digest.errors import UsageError
 from digest.ledger import Scope
 from digest.mail import Mail
@@ -25,6 +26,7 @@ from digest.models import Delivery, State, Subscription, table
 from digest.planning import is_over, not_over, require_known, weeks
 from digest.preferences import readers, sends
 from digest.run import Report
+from digest.sections import Section
 from digest.window import Period
 
 _deliveries, _subscriptions = table(Delivery), table(Subscription)
@@ -128,7 +130,7 @@ def explain(shop: Workshop, user: str, period: str | None, now: datetime) -> dic
     stop = decision.stopped_by
     gates = [*decision.gates, *([] if row is None else [_recorded(row)])]
     state, reason = (row.state, row.reason) if row else (UNPLANNED, stop.reason if stop else "")
-    composed = decision.composed
+    composed = None if stop else decision.composed
     return {
         "user": user,
         "period": name,
@@ -136,9 +138,46 @@ def explain(shop: Workshop, user: str, period: str | None, now: datetime) -> dic
         "reason": reason,
         "decided_by": stop.name if stop else gates[-1].name,
         "gates": [{"name": g.name, "passed": g.passed, "fact": g.fact} for g in gates],
-        "sections": list(composed.snapshot.sections) if composed and not stop else [],
+        "sections": list(composed.snapshot.sections) if composed else [],
+        "editing": _editing(shop, decision.author, composed.snapshot) if composed else [],
         "bounces": returned,
     }
+
+
+def _editing(shop: Workshop, author: Author, snapshot: Snapshot) -> list[dict[str, Any]]:
+    """Every section, in the order of the mail, and why it is in or out."""
+    return [
+        {
+            "section": section.name,
+            "in": section.name in snapshot.sections,
+            "why": _why(section, snapshot, author),
+            "subject": section.name == snapshot.lead,
+        }
+        for section in shop.sections
+    ]
+
+
+def _why(section: Section, snapshot: Snapshot, author: Author) -> str:
+    kept = section.name in snapshot.sections
+    if section.name in snapshot.rivals:
+        return _against_others(*snapshot.rivals[section.name], kept=kept)
+    if kept:
+        return "has something to say and always stands"
+    if section.name in author.hidden:
+        return "the reader switched it off"
+    if section.figures and not author.numbers:
+        return "the reader wants to see no figures"
+    if snapshot.quiet and not section.calm:
+        return "left out of a quiet week"
+    return "has nothing to say this week"
+
+
+def _against_others(worth: float, weeks: int | None, score: float, *, kept: bool) -> str:
+    lately = f", last shown {weeks} week{'s' * (weeks != 1)} ago" if weeks else ""
+    fact = f"worth {worth:.2f}{lately}, score {score:.2f}"
+    if kept:
+        return f"{fact}: among those that have most to say"
+    return f"{fact}: " + (f"less than {LEAST:.2f}" if score < LEAST else "others have more to say")
 
 
 def upcoming(

@@ -411,6 +411,7 @@ class Judgement(SQLModel, table=True):
 class Snapshot(SQLModel, table=True):
     """The frozen numbers of one user's period. ``body`` is what the mail was made from; None for a
     week before the first run, of which only totals were worked out. A total of None is unknown.
+    ``told`` are the names of its sections, with spaces between them.
     """
 
     __tablename__ = "snapshots"
@@ -421,5 +422,6 @@ class Snapshot(SQLModel, table=True):
     views: int | None = Field(default=None, sa_type=BigInteger)
     reach: int | None = Field(default=None, sa_type=BigInteger)
     reactions: int | None = Field(default=None, sa_type=BigInteger)
+    told: str = _preset("", "")
     body: dict[str, Any] | None = Field(default=None, sa_type=cast(Any, JSON(none_as_null=True)))
     created_at: datetime = _instant()

@@ -22,6 +22,7 @@ from digest.catalogues import SOURCE
 from digest.colour import palette
 from digest.compose import Snapshot
 from digest.folders import catalogue_folders, template_folders
+from digest.judgements import OUTSTANDING
 from digest.languages import Languages
 from digest.templating import Templates, run
 from digest.text import URL_LIMIT, http_url, shorten
@@ -138,7 +139,7 @@ class Renderer:
             self._prepared(words)
         in_subject, in_text, in_html = self._pages[words.language]
         language = words.language.replace("_", "-")
-        lead, second = _news(sections, numbers=snapshot.numbers)
+        lead, second = _news(sections, snapshot.lead, numbers=snapshot.numbers)
         facts = {
             "brand": self._brand,
             "links": links,
@@ -225,8 +226,13 @@ def _said(text: str) -> str:
     return text.strip()
 
 
-def _news(sections: Mapping[str, Any], *, numbers: bool) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The two best facts of the week, the first for the subject, the second for the preheader."""
+def _news(
+    sections: Mapping[str, Any], leading: str, *, numbers: bool
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The two best facts of the week, the first for the subject, the second for the preheader.
+
+    ``leading`` is the section whose own fact is stronger than what every mail has to tell, or "".
+    """
     headline = sections.get("headline")
     posts = [
         post
@@ -235,6 +241,8 @@ def _news(sections: Mapping[str, Any], *, numbers: bool) -> tuple[dict[str, Any]
         if post["title"]
     ]
     news: list[dict[str, Any]] = []
+    if leading:
+        news.append({"kind": "told", "section": leading, "s": sections[leading]})
     if "quiet" in sections:
         best = sections["quiet"]["best"]
         news += [{"kind": "quiet"}]
@@ -243,7 +251,7 @@ def _news(sections: Mapping[str, Any], *, numbers: bool) -> tuple[dict[str, Any]
     if "so_far" in sections:
         news.append({"kind": "so_far", "so_far": sections["so_far"]})
     outstanding = max(posts, key=lambda post: post["times"] or 0, default=None)
-    if numbers and outstanding and (outstanding["times"] or 0) >= 2:
+    if numbers and outstanding and (outstanding["times"] or 0) >= OUTSTANDING:
         news.append({"kind": "times", "post": outstanding})
     if headline and headline[headline["metric"]]:
         news.append({"kind": "count", "metric": headline["metric"], "headline": headline})

@@ -51,6 +51,7 @@ def keep(session: Session, batch: Batch, composed: Mapping[str, Composed], now: 
             "views": one.snapshot.views,
             "reach": one.snapshot.reach,
             "reactions": one.snapshot.reactions,
+            "told": " ".join(one.snapshot.sections),
             "body": one.snapshot.as_json(),
             "created_at": now,
         }
@@ -58,7 +59,8 @@ def keep(session: Session, batch: Batch, composed: Mapping[str, Composed], now: 
         if not one.stored
     ]
     statement = insert(session, _snapshots)
-    totals = {name: statement.excluded[name] for name in ("views", "reach", "reactions", "body")}
+    figures = ("views", "reach", "reactions", "told", "body")
+    totals = {name: statement.excluded[name] for name in figures}
     execute_many(
         session,
         statement.on_conflict_do_update(

@@ -30,7 +30,9 @@ class Section:
     ``load`` asks the database for a batch of users and answers by user; ``build`` is pure: one
     user's answer to JSON data, or None for nothing to say. ``order`` is the place in the mail, and
     ``templates`` the folder of the partials of a section that is not ours. One with a ``label``
-    can be switched off: that is what the preferences call it.
+    can be switched off: that is what the preferences call it. One that is about ``figures`` is left
+    out for a reader who wants to see none; only one that is ``calm`` stands in a week in which
+    nothing happened.
 
     ``worth`` says of what ``build`` made how much it has to say, from 0 to 1; the mail has room for
     the few that say most (:mod:`digest.editing`). A section without one always stands. One that
@@ -45,6 +47,8 @@ class Section:
     build: Callable[[Any, Batch], dict[str, Any] | None]
     templates: Path | None = None
     label: str = ""
+    figures: bool = False
+    calm: bool = True
     worth: Callable[[dict[str, Any]], float] | None = None
     repeats: bool = True
     news: Callable[[dict[str, Any]], float] | None = None

@@ -38,4 +38,6 @@ def build(week: AuthorWeek, batch: Batch) -> dict[str, Any] | None:
     }
 
 
-SECTION = Section("headline", 10, load, build, label="How many people saw your posts")
+SECTION = Section(
+    "headline", 10, load, build, label="How many people saw your posts", figures=True, calm=False
+)

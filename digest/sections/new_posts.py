@@ -14,7 +14,16 @@ from typing import Any
 from sqlmodel import Session
 
 from digest.facts import Batch
-from digest.judgements import HOURS, Career, Judged, Priors, careers, priors, site_priors
+from digest.judgements import (
+    HOURS,
+    OUTSTANDING,
+    Career,
+    Judged,
+    Priors,
+    careers,
+    priors,
+    site_priors,
+)
 from digest.sections import Section
 from digest.sections.top_posts import EXCERPT
 from digest.stats.proportions import wilson
@@ -146,4 +155,19 @@ def _entry(
     }
 
 
-SECTION = Section("new_posts", 40, load, build, label="New posts in their first 48 hours")
+def worth(s: dict[str, Any]) -> float:
+    """Each new post enters one digest only; one that stands out must not be missed."""
+    return 0.9 if any((post["times"] or 0) >= OUTSTANDING for post in s["posts"]) else 0.7
+
+
+SECTION = Section(
+    "new_posts",
+    40,
+    load,
+    build,
+    label="New posts in their first 48 hours",
+    figures=True,
+    calm=False,
+    worth=worth,
+    repeats=False,
+)

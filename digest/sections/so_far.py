@@ -58,4 +58,4 @@ def build(read: list[dict[str, Any]], batch: Batch) -> dict[str, Any] | None:
     }
 
 
-SECTION = Section("so_far", 5, load, build)
+SECTION = Section("so_far", 5, load, build, figures=True)

@@ -60,4 +60,4 @@ def _card(post: PostWeek, week: AuthorWeek, career: Career, batch: Batch) -> dic
     }
 
 
-SECTION = Section("top_posts", 30, load, build, label="Your most viewed posts")
+SECTION = Section("top_posts", 30, load, build, label="Your most viewed posts", calm=False)

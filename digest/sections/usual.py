@@ -90,4 +90,6 @@ def _change(now: int, before: int) -> dict[str, Any]:
     return {"times": round(now / before)} if percent > MULTIPLE_ABOVE else {"percent": percent}
 
 
-SECTION = Section("usual", 20, load, build, label="Your week against your usual")
+SECTION = Section(
+    "usual", 20, load, build, label="Your week against your usual", figures=True, calm=False
+)
