@@ -392,6 +392,36 @@ def explain(user: UserId, week: Week = None, *, as_json: AsJson = False) -> int:
 
 
 @app.command()
+def backtest(
+    weeks: Annotated[int, typer.Option(min=1, max=26, help="how many full weeks")] = 4,
+    user: Annotated[list[str] | None, typer.Option(help="only this user (repeatable)")] = None,
+    *,
+    as_json: AsJson = False,
+) -> int:
+    """Rebuild past weeks from the data: who would get what, and what differs from what was sent."""
+    from digest import backtest as rebuilding
+
+    settings = config.load()
+    with _database(settings) as database:
+        shop = workshop(database, settings)
+        with console.progress("Rebuilding", "mails") as update:
+            found = list(
+                rebuilding.backtest(
+                    shop,
+                    _now(),
+                    weeks,
+                    tuple(user or ()),
+                    progress=lambda done, week: update(done, None, week),
+                )
+            )
+    if as_json:
+        console.print_json([week.as_json() for week in found])
+    else:
+        console.print_backtest([week.as_json() for week in found])
+    return 0
+
+
+@app.command()
 def schedule(
     user: Annotated[str | None, typer.Option(help="the next sends of this user")] = None,
     *,

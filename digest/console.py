@@ -238,6 +238,30 @@ def print_explanation(explanation: Mapping[str, Any]) -> None:
         out.print(f"  {place}  {one['section']}: {one['why']}{told}", soft_wrap=True)
 
 
+def print_backtest(weeks: Sequence[Mapping[str, Any]]) -> None:
+    """One block per rebuilt week: who would get what, how large, and what differs."""
+    for week in weeks:
+        states = ", ".join(f"{name.replace(':', ' ')} {n:,}" for name, n in week["states"].items())
+        out.print(f"[bold]{week['week']}[/]  {escape(states) or 'nobody'}", soft_wrap=True)
+        for name in ("sections", "subjects"):
+            said = ", ".join(f"{part} {count:,}" for part, count in week[name].items())
+            out.print(f"  {name}: {said}", soft_wrap=True)
+        size = week["html_bytes"]
+        if size["largest"]:
+            largest = f"largest {size['largest']:,} ({escape(size['user'])})"
+            out.print(f"  HTML: {size['median']:,} bytes typical, {largest}", soft_wrap=True)
+        if week["compared"]:
+            out.print(f"  of {week['compared']:,} mails made before {week['changed']:,} differ")
+        for change in week["changes"]:
+            out.print(f"    {escape(change['user'])}: {escape(_change(change))}", soft_wrap=True)
+
+
+def _change(change: Mapping[str, Any]) -> str:
+    parts = [f"{name} {then} → {now}" for name, (then, now) in change["figures"].items()]
+    parts += [f"without {name}" for name in change["gone"]]
+    return ", ".join([*parts, *(f"with {name}" for name in change["new"])])
+
+
 def print_bounces(rows: Sequence[Row]) -> None:
     """One line per mail, and how many there were of each class."""
     table = Table(show_edge=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,17 +78,27 @@ class Decided:
 
 
 def decide(
-    session: Session, shop: Workshop, period: str, timezone: str, users: Sequence[str]
+    session: Session,
+    shop: Workshop,
+    period: str,
+    timezone: str,
+    users: Sequence[str],
+    *,
+    anew: Mapping[tuple[str, str], str] | None = None,
 ) -> Decided:
-    """Compose the week of everyone who may be mailed, and say who is, and why not. Reads only."""
+    """Compose the week of everyone who may be mailed, and say who is, and why not. Reads only.
+
+    With ``anew`` it is composed from the facts even where a mail was made of it; the mapping says
+    by user and period which sections mails of earlier weeks would have had.
+    """
     week, tz = Period.parse(period), window.zone(timezone)
     known = audience.authors(
         session, users, window.week(week, tz).end, adaptive=shop.settings.adaptive_cadence
     )
     gates = {user: audience.gates(author, week, tz) for user, author in known.items()}
     welcome = [user for user, passed in gates.items() if all(gate.passed for gate in passed)]
-    batch = Batch(week, tz, tuple(welcome), shop.site)
-    loaded = snapshots.load(session, batch, shop.sections)
+    batch = Batch(week, tz, tuple(welcome), shop.site, anew or {})
+    loaded = snapshots.load(session, batch, shop.sections, frozen=anew is None)
     reach(Point.COMPOSING)
     composed: dict[str, Composed] = {}
     for user, one in compose(batch, known, loaded, shop.sections).items():

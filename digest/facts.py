@@ -5,7 +5,7 @@ One query per fact, whatever the number of users.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -40,12 +40,14 @@ class Batch:
     """Users who share a week: the same period in the same zone. The unit of every query.
 
     ``site`` keeps what is the same for all batches of a run, so that it is worked out once.
+    ``told`` stands before what is stored of the sections of earlier mails, by user and period.
     """
 
     period: Period
     tz: ZoneInfo
     users: tuple[str, ...]
     site: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    told: Mapping[tuple[str, str], str] = field(default_factory=dict, compare=False, repr=False)
     _known: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property

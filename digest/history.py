@@ -93,6 +93,11 @@ def histories(session: Session, batch: Batch) -> dict[str, History]:
         history.weeks = sorted(
             [*stored[user].values(), *history.fresh], key=lambda week: week.period
         )
+        if batch.told:
+            told = [batch.told.get((user, week.period), week.told) for week in history.weeks]
+            history.weeks = [
+                week._replace(told=told) for week, told in zip(history.weeks, told, strict=True)
+            ]
     return found
 
 

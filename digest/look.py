@@ -253,15 +253,4 @@ def _unsent(
         _deliveries.c.period == period,
         _deliveries.c.state.not_in(ledger.OPEN),
     )
-    page = (
-        select(_subscriptions.c.user_id)
-        .where(_subscriptions.c.timezone == timezone, ~settled.exists())
-        .order_by(_subscriptions.c.user_id)
-        .limit(size)
-    )
-    if users:
-        page = page.where(_subscriptions.c.user_id.in_(users))
-    after = ""
-    while found := list(session.scalars(page.where(_subscriptions.c.user_id > after))):
-        yield found
-        after = found[-1]
+    return subscriptions.pages(session, timezone, users, size, ~settled.exists())

@@ -29,15 +29,25 @@ _FROZEN = select(_snapshots.c.user_id, _snapshots.c.body).where(
 )
 
 
-def load(session: Session, batch: Batch, sections: Sequence[Section]) -> Loaded:
-    """The facts of a batch: one query per fact, whatever the number of users and sections."""
-    rows = fetch(session, _FROZEN, users=batch.users, period=str(batch.period))
+def load(
+    session: Session, batch: Batch, sections: Sequence[Section], *, frozen: bool = True
+) -> Loaded:
+    """The facts of a batch: one query per fact, whatever the number of users and sections.
+
+    Without ``frozen`` nothing stays as it was when a mail was made of it.
+    """
     return Loaded(
-        frozen={row.user_id: Snapshot.from_json(row.body) for row in rows},
+        frozen=bodies(session, batch) if frozen else {},
         weeks=batch.fact(session, author_weeks),
         histories=batch.fact(session, histories),
         facts={section.name: section.load(session, batch) for section in sections},
     )
+
+
+def bodies(session: Session, batch: Batch) -> dict[str, Snapshot]:
+    """The snapshots of the batch's week that mails were made from, by user."""
+    rows = fetch(session, _FROZEN, users=batch.users, period=str(batch.period))
+    return {row.user_id: Snapshot.from_json(row.body) for row in rows}
 
 
 def keep(session: Session, batch: Batch, composed: Mapping[str, Composed], now: datetime) -> None:

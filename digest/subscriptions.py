@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, literal, or_, select, true, update
+from sqlalchemy import ColumnElement, func, literal, or_, select, true, update
 from sqlmodel import Session
 
 from digest import database, window
@@ -182,6 +182,28 @@ def advance(session: Session, users: list[str], now: datetime) -> None:
                 )
             )
         )
+
+
+def pages(
+    session: Session,
+    timezone: str,
+    users: Sequence[str],
+    size: int,
+    *conditions: ColumnElement[bool],
+) -> Iterator[list[str]]:
+    """The users of a zone, ``size`` at a time; of some ``users`` only, if any are named."""
+    page = (
+        select(_subscriptions.c.user_id)
+        .where(_subscriptions.c.timezone == timezone, *conditions)
+        .order_by(_subscriptions.c.user_id)
+        .limit(size)
+    )
+    if users:
+        page = page.where(_subscriptions.c.user_id.in_(users))
+    after = ""
+    while found := list(session.scalars(page.where(_subscriptions.c.user_id > after))):
+        yield found
+        after = found[-1]
 
 
 def upcoming(session: Session, user: str | None = None, limit: int = 20) -> Iterator[Due]:

@@ -19,7 +19,7 @@ LAYERS = {
         " colour folders catalogues sentences extraction mirroring inline lines wording languages"
         " templating render message dkim mail smtp"
     ),
-    "use": "bounces planning deciding recorder run workers look pruning checks",
+    "use": "bounces planning deciding recorder run workers look backtest pruning checks",
     "doors": "console scheduler web cli",
 }
 """Every module imports only modules that stand before it, in this order."""
