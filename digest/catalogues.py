@@ -42,6 +42,10 @@ class Catalogue:
         self._messages = messages
         self.rule = rule
 
+    def __str__(self) -> str:
+        """All of it, for telling one state of it from another."""
+        return f"{self.language} {sorted(self._messages.items(), key=repr)}"
+
     def sentence(self, text: str, context: str | None = None) -> str:
         """The words for ``text``."""
         return self._messages.get((context, text), (text,))[0]

@@ -300,6 +300,15 @@ def setting_name(field: str) -> str:
     return "FROM" if field in {"sender", _FROM} else field.upper()
 
 
+def cache_folder() -> Path | None:
+    """Where to keep what can be made anew (XDG Base Directory); None for a user without a home."""
+    root = os.environ.get("XDG_CACHE_HOME", "")
+    try:
+        return (Path(root) if Path(root).is_absolute() else Path.home() / ".cache") / "digest"
+    except RuntimeError:
+        return None
+
+
 def arm_faults() -> None:
     """Let this process die at the point that ``DIGEST_FAULT`` names, if it names one."""
     faults.arm(os.environ.get(PREFIX + FAULT, ""))

@@ -12,7 +12,7 @@ from digest import message
 from digest.address import Address, BadAddress, parse
 from digest.audience import Author
 from digest.compose import Snapshot
-from digest.config import Settings
+from digest.config import Settings, cache_folder
 from digest.errors import ConfigError
 from digest.links import Links
 from digest.message import Envelope, Letterhead
@@ -48,6 +48,7 @@ class Mailer:
             overrides=settings.templates,
             extra=[section.templates for section in sections if section.templates],
             locale=settings.locale,
+            cache=cache_folder(),
         )
         self._sender = parse(settings.sender)
         site = urlsplit(settings.base_url).hostname or ""

@@ -99,7 +99,8 @@ class Renderer:
     ``overrides`` is the operator's folder, ``extra`` are folders with sections from elsewhere; all
     are laid out like ``templates/``. ``locale`` is that of readers whose own is unknown or not
     spoken; the templates of other languages are compiled when the first reader wants them.
-    ``inlined=False`` leaves out the stylesheet, for comparisons.
+    ``inlined=False`` leaves out the stylesheet, for comparisons; ``cache`` is a folder in which
+    compiled templates are kept for the next start.
     A template that is broken, breaks the rules of :mod:`digest.inline`, or uses an unknown name is
     a :class:`TemplateError` here, not in the middle of a run.
     """
@@ -112,13 +113,16 @@ class Renderer:
         extra: Sequence[Path] = (),
         locale: str = SOURCE,
         inlined: bool = True,
+        cache: Path | None = None,
     ) -> None:
         self._brand = brand
         self.languages = Languages(catalogue_folders(overrides=overrides, extra=extra), locale)
         folders = template_folders("email", overrides=overrides, extra=extra)
         words = self.languages.wording("")
         names = _FROM_CALLER | _vocabulary(words, "txt").keys()
-        self._templates = partial(Templates, folders, palette(brand.accent), names, inlined=inlined)
+        self._templates = partial(
+            Templates, folders, palette(brand.accent), names, inlined=inlined, cache=cache
+        )
         self._pages: dict[str, tuple[Template, ...]] = {}
         self.stylesheet = self._prepared(words).stylesheet
 

@@ -7,11 +7,11 @@ found when the templates are loaded or only when data meets them.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from collections.abc import Set as AbstractSet
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from types import FunctionType, MethodType
+from types import CodeType, FunctionType, MethodType
 from typing import Any
 
 from jinja2 import (
@@ -26,13 +26,12 @@ from jinja2 import (
 )
 from jinja2.runtime import Context
 
+from digest import compiled
 from digest.errors import TemplateError
 from digest.inline import Stylesheet, inline
 from digest.lines import heading, wrapped
 from digest.sentences import Sentences, joined
 from digest.wording import Wording
-
-Source = tuple[str, str, Callable[[], bool] | None]
 
 STYLESHEET = "email.css"
 _PLAIN_CALLS = frozenset({FunctionType, MethodType, type(lru_cache(len))})
@@ -42,7 +41,7 @@ class Templates:
     """All templates of some folders, the first folder that has one winning.
 
     ``words`` is their language, ``names`` what they may use; ``inlined=False`` leaves out the
-    stylesheet.
+    stylesheet. What is compiled is kept in the folder ``cache``, if one is given.
     """
 
     def __init__(
@@ -53,13 +52,26 @@ class Templates:
         words: Wording,
         *,
         inlined: bool,
+        cache: Path | None = None,
     ) -> None:
         files = FileSystemLoader(folders)
-        self._environment = _Environment(files, Sentences.speaking(words.catalogue))
-        source, file, _ = files.get_source(self._environment, STYLESHEET)
-        self.stylesheet = Stylesheet.load(source, file, colours).turned(words.direction)
-        self._environment.loader = _Prepared(files, self.stylesheet if inlined else None)
-        _check_all(self._environment, files, names)
+        environment = _Environment(files, Sentences.speaking(words.catalogue), names)
+        css, file, _ = files.get_source(environment, STYLESHEET)
+        self.stylesheet = Stylesheet.load(css, file, colours).turned(words.direction)
+        sources = {
+            name: files.get_source(environment, name)[:2]
+            for name in sorted(files.list_templates())
+            if name.endswith((".html", ".txt"))
+        }
+        stylesheet = self.stylesheet if inlined else None
+        made_from = (stylesheet, sorted(names), sources, words.catalogue)
+        codes = compiled.kept(
+            cache,
+            compiled.named(map(str, made_from)),
+            partial(_compile, environment, sources, stylesheet),
+        )
+        environment.loader = _Compiled(codes)
+        self._environment = environment
 
     def get(self, name: str) -> Template:
         """A compiled template, by its place below ``email/``."""
@@ -99,7 +111,9 @@ class _Environment(Environment):
 
     context_class = _Context
 
-    def __init__(self, loader: BaseLoader, sentences: type[Sentences]) -> None:
+    def __init__(
+        self, loader: BaseLoader, sentences: type[Sentences], names: AbstractSet[str]
+    ) -> None:
         super().__init__(
             loader=loader,
             extensions=[sentences],
@@ -111,9 +125,12 @@ class _Environment(Environment):
             cache_size=-1,
         )
         self.filters |= {"wrap": wrapped, "heading": heading}
+        self._names = names | self.globals.keys()
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
-        return joined(super()._parse(source, name, filename))
+        tree = super()._parse(source, name, filename)
+        _check_names(tree, self._names, filename or f"{name}")
+        return joined(tree)
 
     def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
         """One mapping, not a chain of them: it is gone through for every section of every mail."""
@@ -129,36 +146,42 @@ class _Environment(Environment):
             return self.undefined(obj=obj, name=attribute)
 
 
-class _Prepared(BaseLoader):
-    """Loads a template with its stylesheet inlined."""
+class _Compiled(BaseLoader):
+    """Templates that are compiled already."""
 
-    def __init__(self, files: FileSystemLoader, stylesheet: Stylesheet | None) -> None:
-        self._files = files
-        self._stylesheet = stylesheet
+    def __init__(self, codes: Mapping[str, CodeType]) -> None:
+        self._codes = codes
 
-    def get_source(self, environment: Environment, template: str) -> Source:
-        source, file, _ = self._files.get_source(environment, template)
-        if self._stylesheet is not None and template.endswith(".html"):
-            source = inline(source, self._stylesheet, file)
-        return source, file, None
+    def load(
+        self,
+        environment: Environment,
+        name: str,
+        globals: MutableMapping[str, Any] | None = None,  # noqa: A002 - Jinja's name
+    ) -> Template:
+        """The template of that name."""
+        if name not in self._codes:
+            raise TemplateNotFound(name)
+        shared = environment.make_globals(globals)
+        return environment.template_class.from_code(environment, self._codes[name], shared)
 
 
-def _check_all(environment: Environment, files: FileSystemLoader, known: AbstractSet[str]) -> None:
-    """Compile every template there is, so that what is wrong is known before the first mail."""
-    names = {name for name in files.list_templates() if name.endswith((".html", ".txt"))}
-    for name in sorted(names):
-        source, file, _ = files.get_source(environment, name)
+def _compile(
+    environment: Environment, sources: Mapping[str, tuple[str, str]], stylesheet: Stylesheet | None
+) -> dict[str, CodeType]:
+    """Inline, check and compile every template there is, before the first mail is made."""
+    codes = {}
+    for name, (source, file) in sources.items():
         try:
-            _check_names(
-                environment.parse(source, name, file), known | environment.globals.keys(), file
-            )
-            environment.get_template(name)
+            text = source
+            if stylesheet is not None and name.endswith(".html"):
+                text = inline(source, stylesheet, file)
+            codes[name] = environment.compile(text, name, file)
         except TemplateSyntaxError as error:
-            message = error.message or "cannot be read"
-            raise TemplateError(file, error.lineno, message) from error
+            raise TemplateError(file, error.lineno, error.message or "cannot be read") from error
         is_part = name.startswith("sections/") and not name.endswith(".subject.txt")
-        if is_part and _twin(name) not in names:
+        if is_part and _twin(name) not in sources:
             raise TemplateError(file, None, f"there is no {_twin(name)} beside it")
+    return codes
 
 
 def _check_names(tree: nodes.Template, known: AbstractSet[str], file: str) -> None:

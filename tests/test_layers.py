@@ -17,7 +17,7 @@ LAYERS = {
     "the mail": (
         "audience facts weeks history judgements sections editing compose snapshots"
         " colour folders catalogues sentences extraction mirroring inline lines wording languages"
-        " templating render message dkim mail smtp"
+        " compiled templating render message dkim mail smtp"
     ),
     "use": "bounces planning deciding recorder run workers look backtest pruning checks",
     "doors": "console scheduler web cli",
