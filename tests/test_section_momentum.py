@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from lxml import html
 from scipy import stats as scipy_stats
 from sqlalchemy import event, insert
 from sqlmodel import SQLModel
@@ -672,8 +673,6 @@ def test_every_part_is_said_in_text_and_in_html(
 
 
 def words_of(made: Rendered) -> str:
-    from lxml import html  # noqa: PLC0415 - for this one look
-
     return " ".join(str(html.document_fromstring(made.html).text_content()).split())
 
 
