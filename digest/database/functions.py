@@ -69,7 +69,7 @@ class later(FunctionElement[datetime]):  # noqa: N801 - reads as a function in S
 def _later_sqlite(element: later, compiler: SQLCompiler, **options: Any) -> str:
     instant, hours = (compiler.process(clause, **options) for clause in element.clauses)
     # The format in which instants are stored, so that comparing texts compares times.
-    return f"strftime('%Y-%m-%d %H:%M:%f000', {instant}, {hours} || ' hours')"
+    return f"strftime('%Y-%m-%d %H:%M:%f000', {instant}, ({hours}) || ' hours')"
 
 
 @compiles(later, "postgresql")

@@ -57,10 +57,10 @@ def build(facts: tuple[AuthorWeek, History], batch: Batch) -> dict[str, Any] | N
         "first": not any(count for _, count in earlier),
     }
     if len(earlier) >= VERDICT_FROM:
-        limits = usual_range([_even(count, period, batch) for period, count in earlier])
+        limits = usual_range([even(count, period, batch) for period, count in earlier])
         low, high = ceil(limits.low), floor(limits.high)
-        even = _even(now, str(batch.period), batch)
-        verdict = "above" if even > limits.high else "below" if even < limits.low else "within"
+        steady = even(now, str(batch.period), batch)
+        verdict = "above" if steady > limits.high else "below" if steady < limits.low else "within"
         said |= {"verdict": verdict, "low": low, "high": high}
         if verdict != "within" and earlier[-1][0] == str(batch.period.shift(-1)):
             said |= _change(now, earlier[-1][1])
@@ -71,7 +71,7 @@ def _count(week: AuthorWeek, metric: Metric) -> int:
     return {"reach": week.reach, "views": week.views, "reactions": week.reactions}[metric] or 0
 
 
-def _even(count: int, period: str, batch: Batch) -> float:
+def even(count: int, period: str, batch: Batch) -> float:
     """The count per 168 hours: weeks in which clocks change are an hour shorter or longer."""
     return count * HOURS_A_WEEK / _hours(period, batch.tz)
 

@@ -1,0 +1,115 @@
+"""The best week for a long time, or of all on record, in the unit of the headline.
+
+Somebody's week is always the best of the last few: that alone is luck. So it must beat at least
+eight known weeks before it and be half as much again as their median; and while a week is the best,
+another one close after it is no news.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+from typing import Any, NamedTuple
+
+from sqlalchemy import bindparam, select
+from sqlmodel import Session
+
+from digest.database import among, fetch
+from digest.facts import Batch
+from digest.history import WEEKS, History, Week, histories
+from digest.models import Snapshot, table
+from digest.sections.usual import PERCENT_FROM, even
+from digest.weeks import AuthorWeek, Metric, author_weeks
+from digest.window import Period
+
+KNOWN, TIMES = 8, 1.5
+"""So many known weeks are beaten, by so many times their median."""
+SILENT = 4
+"""After a best week, so many weeks pass before another is told."""
+_snapshots = table(Snapshot)
+
+
+class Weeks(NamedTuple):
+    """An author's count of the week, and the known ones before it, oldest first."""
+
+    metric: Metric
+    now: int
+    earlier: list[tuple[str, int]]
+
+
+_OLDER = (
+    select(
+        _snapshots.c.user_id,
+        _snapshots.c.period,
+        _snapshots.c.views,
+        _snapshots.c.reach,
+        _snapshots.c.reactions,
+    )
+    .where(among(_snapshots.c.user_id, "users"), _snapshots.c.period < bindparam("first"))
+    .order_by(_snapshots.c.user_id, _snapshots.c.period.desc())
+)
+
+
+def load(session: Session, batch: Batch) -> dict[str, Weeks]:
+    """Authors with a week that stands out; weeks of more than half a year ago only of these."""
+    past = batch.fact(session, histories)
+    found = {
+        user: one
+        for user, week in batch.fact(session, author_weeks).items()
+        if user in past and _stands_out((one := _weeks(week, past[user]))[2], one.now)
+    }
+    longest = [user for user, one in found.items() if all(n < one.now for _, n in one.earlier)]
+    first = str(batch.period.shift(-WEEKS))
+    for user, *figures in fetch(session, _OLDER, users=longest, first=first) if longest else []:
+        week, one = Week(*figures), found[user]
+        count = week.total(one.metric)
+        if count is not None:
+            one.earlier.insert(0, (week.period, count))
+    return found
+
+
+def _weeks(week: AuthorWeek, past: History) -> Weeks:
+    metric = week.metric
+    now = {"reach": week.reach, "views": week.views, "reactions": week.reactions}[metric] or 0
+    known = [(one.period, n) for one in past.weeks if (n := one.total(metric)) is not None]
+    return Weeks(metric, now, known)
+
+
+def _stands_out(earlier: Sequence[tuple[str, float]], now: float) -> bool:
+    """Does it beat enough weeks right before it, and clearly?"""
+    beaten = _beaten(earlier, now)
+    if len(beaten) < KNOWN or now < PERCENT_FROM:
+        return False
+    return now >= TIMES * median(beaten[-WEEKS:])
+
+
+def _beaten(earlier: Sequence[tuple[str, float]], now: float) -> list[float]:
+    """The counts since the last week that was at least as good."""
+    counts = [count for _, count in earlier]
+    last = max((n for n, count in enumerate(counts) if count >= now), default=-1)
+    return counts[last + 1 :]
+
+
+def build(weeks: Weeks, batch: Batch) -> dict[str, Any] | None:
+    """Since when no week was as good; ``since`` None: of all on record, ``weeks`` with this one.
+
+    Weeks in which clocks change count as if they had 168 hours.
+    """
+    now = even(weeks.now, str(batch.period), batch)
+    earlier = [(period, even(count, period, batch)) for period, count in weeks.earlier]
+    recent = range(max(0, len(earlier) - SILENT), len(earlier))
+    if not _stands_out(earlier, now) or any(
+        _stands_out(earlier[:n], earlier[n][1]) for n in recent
+    ):
+        return None
+    beaten = len(_beaten(earlier, now))
+    ever = beaten == len(earlier)
+    since = None if ever else Period.parse(earlier[-beaten - 1][0]).monday.isoformat()
+    return {
+        "kind": "best_week",
+        "rarity": min(0.9, 0.5 + 0.4 * beaten / WEEKS),
+        "metric": weeks.metric,
+        "count": weeks.now,
+        "since": since,
+        "weeks": len(earlier) + 1,
+    }

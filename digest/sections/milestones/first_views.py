@@ -1,0 +1,93 @@
+"""The first views of all.
+
+That nobody came before is known only where views were logged before the author's first post: at
+the site, which is looked up once per run, because an author whom nobody saw leaves no trace.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import bindparam, case, func, select
+from sqlmodel import Session
+
+from digest.database import among, fetch
+from digest.facts import Batch, beginnings, posts, views
+from digest.history import History, histories
+from digest.sections.usual import MEDIAN_FROM
+from digest.weeks import author_weeks
+
+RARITY = 0.9
+_OLDEST = 1_000
+"""Posts of the site that are asked when they were first seen: one index look-up each."""
+
+_oldest = (
+    select(posts.c.id)
+    .where(posts.c.published_at.is_not(None))
+    .order_by(posts.c.published_at, posts.c.id)
+    .limit(_OLDEST)
+    .subquery()
+)
+_first_view = select(func.min(views.c.at)).where(views.c.post_id == _oldest.c.id).scalar_subquery()
+_LOGGED_SINCE = select(func.min(_first_view)).select_from(_oldest)
+
+_seen_before = (
+    select(views.c.post_id)
+    .where(
+        views.c.post_id == posts.c.id,
+        views.c.at < bindparam("start"),
+        views.c.viewer_id != posts.c.author_id,
+    )
+    .exists()
+)
+_BEGAN = (
+    select(
+        posts.c.author_id,
+        func.min(posts.c.published_at),
+        func.sum(case((posts.c.published_at.is_(None) | _seen_before, 1), else_=0)),
+    )
+    .where(among(posts.c.author_id, "users"))
+    .group_by(posts.c.author_id)
+)
+
+
+def load(session: Session, batch: Batch) -> dict[str, int]:
+    """How many views authors had this week of whom nothing was ever seen before."""
+    past, since = batch.fact(session, histories), batch.fact(session, beginnings)
+    likely = {
+        user: week.views
+        for user, week in batch.fact(session, author_weeks).items()
+        if week.views and since[user].counters is None and _may_be_first(past[user])
+    }
+    if not likely:
+        return {}
+    logged = _logged_since(session, batch)
+    rows = fetch(session, _BEGAN, users=list(likely), start=batch.window.start)
+    return {
+        author: likely[author]
+        for author, first, doubtful in rows
+        if not doubtful and logged is not None and first >= logged
+    }
+
+
+def _may_be_first(past: History) -> bool:
+    """No views on record; with more weeks than these, “usual” says that they are the first."""
+    known = [week.views for week in past.weeks if week.views is not None]
+    return not any(known) and len(known) < MEDIAN_FROM
+
+
+def _logged_since(session: Session, batch: Batch) -> datetime | None:
+    """An instant at which views were logged for certain: one of the site's oldest posts was seen.
+
+    In fact they may have been before; then an author's first views are told as any others.
+    """
+    if _LOGGED_SINCE not in batch.site:
+        ((batch.site[_LOGGED_SINCE],),) = fetch(session, _LOGGED_SINCE)
+    return cast("datetime | None", batch.site[_LOGGED_SINCE])
+
+
+def build(seen: int, batch: Batch) -> dict[str, Any]:
+    """How many views there were."""
+    del batch  # the same in any week
+    return {"kind": "first_views", "rarity": RARITY, "views": seen}
