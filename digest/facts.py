@@ -39,13 +39,15 @@ _T = TypeVar("_T")
 class Batch:
     """Users who share a week: the same period in the same zone. The unit of every query.
 
-    ``site`` keeps what is the same for all batches of a run, so that it is worked out once.
+    ``site`` keeps what is the same for all batches of a run, so that it is worked out once;
+    ``brands`` are the accounts that speak for an organisation.
     """
 
     period: Period
     tz: ZoneInfo
     users: tuple[str, ...]
     site: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    brands: frozenset[str] = frozenset()
     _known: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
