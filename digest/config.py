@@ -88,6 +88,9 @@ class Settings(BaseSettings):
         "#0b6b57", description="the one accent colour", pattern=r"^#[0-9a-fA-F]{6}$"
     )
     logo_url: str = Field("", description="an https address of the logo; empty: the name in type")
+    brand_accounts: str = Field(
+        "", description="ids of users that speak for an organisation, with spaces between them"
+    )
     templates: Path | None = Field(None, description="a folder whose templates override ours")
     secret_key: SecretStr | None = Field(
         None, description="signs links and Message-IDs; none: one is made and kept in VAR"
@@ -186,6 +189,11 @@ class Settings(BaseSettings):
     def max_lateness(self) -> timedelta:
         """How late the daemon still sends."""
         return timedelta(hours=self.max_lateness_hours)
+
+    @property
+    def brands(self) -> frozenset[str]:
+        """The users that speak for an organisation."""
+        return frozenset(self.brand_accounts.split())
 
     @property
     def mailbox(self) -> Path:

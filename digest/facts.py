@@ -39,14 +39,16 @@ _T = TypeVar("_T")
 class Batch:
     """Users who share a week: the same period in the same zone. The unit of every query.
 
-    ``site`` keeps what is the same for all batches of a run, so that it is worked out once.
-    ``told`` stands before what is stored of the sections of earlier mails, by user and period.
+    ``site`` keeps what is the same for all batches of a run, so that it is worked out once;
+    ``brands`` are the accounts that speak for an organisation. ``told`` stands before what is
+    stored of the sections of earlier mails, by user and period.
     """
 
     period: Period
     tz: ZoneInfo
     users: tuple[str, ...]
     site: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    brands: frozenset[str] = frozenset()
     told: Mapping[tuple[str, str], str] = field(default_factory=dict, compare=False, repr=False)
     _known: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 

@@ -32,11 +32,13 @@ from digest.facts import (
     within,
 )
 from digest.models import NOBODY, Snapshot, table
-from digest.weeks import Metric
+from digest.weeks import Metric, author_weeks
 from digest.window import Window
 
 WEEKS = 26
 """How many earlier weeks a comparison may use."""
+LATELY = 8
+"""Weeks that a look at an author's audience goes back, the week of the mail included."""
 
 _snapshots = table(Snapshot)
 
@@ -99,6 +101,23 @@ def histories(session: Session, batch: Batch) -> dict[str, History]:
                 week._replace(told=told) for week, told in zip(history.weeks, told, strict=True)
             ]
     return found
+
+
+def latest_weeks(session: Session, batch: Batch) -> dict[str, list[Week]]:
+    """The last eight weeks, this one included, of authors to whom something happened in it.
+
+    It costs no query: it says for whom a look at all the facts of these weeks can be worth it.
+    """
+    first = str(batch.period.shift(1 - LATELY))
+    earlier = batch.fact(session, histories)
+    return {
+        user: [
+            *(past for past in earlier.get(user, History()).weeks if past.period >= first),
+            Week(str(batch.period), week.views, week.reach, week.reactions),
+        ]
+        for user, week in batch.fact(session, author_weeks).items()
+        if week.known
+    }
 
 
 def keep(session: Session, found: dict[str, History], now: datetime) -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any, NamedTuple
 
 from babel import Locale
 from babel.core import get_global
-from babel.dates import format_date, get_day_names
+from babel.dates import format_date, format_time, get_day_names
 from babel.numbers import format_compact_decimal, format_decimal, format_percent
 from markupsafe import Markup, escape
 
@@ -206,6 +206,10 @@ class Wording:
         """The name of a day of the week, 0 being Monday."""
         return str(self._names[number])
 
+    def hours(self, start: int, end: int) -> str:
+        """A part of a day, from one full hour to another: 17:00–19:00, 5–7 PM."""
+        return _hours(time(start), time(end), self._locale).translate(self._digits)
+
     def moment(self, local: datetime) -> str:
         """A day and a time of it: Monday, 7 December 2026, 08:00."""
         return f"{format_date(local, 'full', locale=self._locale)}, {local:%H:%M}"
@@ -301,3 +305,19 @@ def _week(monday: date, locale: Locale) -> str:
     parts = zip((monday, sunday), (first, second), strict=True)
     whole = "".join(_date(day, _SHORT_MONTH.sub("MMMM", part), locale) for day, part in parts)
     return re.sub("[\u2009\u202f]", " ", whole).replace(" – ", " – " if month else "–")
+
+
+def _hours(start: time, end: time, locale: Locale) -> str:
+    """CLDR's own interval, on the clock of twelve hours where that is the locale's.
+
+    Full hours alone where they have a word beside them (17–19 Uhr), else with their minutes.
+    """
+    formats = locale.interval_formats
+    twelve = "h" in str(locale.time_formats["short"].pattern)
+    halves = twelve and (start.hour < 12) != (end.hour < 12)
+    full = formats["h"]["a" if halves else "h"] if twelve else formats["H"]["H"]
+    worded = any(letter.isalpha() and letter not in "hH" for letter in "".join(full))
+    first, second = full if worded else formats["Hm"]["H"]
+    whole = format_time(start, first, locale=locale) + format_time(end, second, locale=locale)
+    whole = re.sub("[\u2009\u202f]", " ", whole)
+    return whole if halves else whole.replace(" – ", "–")

@@ -111,6 +111,28 @@ def new_post(title: str, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def focus(**changes: Any) -> dict[str, Any]:
+    return {
+        "word": "mixed",
+        "effective": 14,
+        "reactions": 84,
+        "people": 60,
+        "names": ["Noor", "Tomás", "Ines"],
+        "kept": 7,
+    } | changes
+
+
+def hours(first: int = 42, second: int = 153) -> dict[str, Any]:
+    """Two times, by the hour of the week at which they begin."""
+    starts = [(start // 24, start % 24) for start in (first, second)]
+    times = [{"weekday": day, "from": hour, "to": (hour + 2) % 24} for day, hour in starts]
+    return {"times": times, "clear": 1.8}
+
+
+def advocate(name: str, **changes: Any) -> dict[str, Any]:
+    return {"name": name, "weeks": 7, "posts": 12, "viewers": 34} | changes
+
+
 def rich() -> Snapshot:
     """Everything a busy author's mail can have."""
     return snapshot(
@@ -168,6 +190,11 @@ def rich() -> Snapshot:
                 ],
                 "waiting": 1,
             },
+            "focus": focus(),
+            "advocates": {
+                "people": [advocate("Noor"), advocate("Tomás", weeks=3, posts=1, viewers=None)]
+            },
+            "hours": hours(),
             "next": {
                 "kind": "reply",
                 "post": {
@@ -379,6 +406,13 @@ def worst() -> Snapshot:
                 * 3,
                 "waiting": 12_345,
             },
+            "focus": focus(
+                word="broad", effective=99_999_999, reactions=1_234_567_890, names=everyone
+            ),
+            "advocates": {
+                "people": [advocate(long, posts=1_234_567, viewers=99_999_999)] * 5,
+            },
+            "hours": hours(47, 167),
             "next": {"kind": "reply", "post": {"title": long, "url": url}, "people": everyone},
         },
         name=long,
@@ -417,6 +451,8 @@ def naughty() -> Snapshot:
             "headline": headline(),
             "usual": usual(verdict="below", low=640, high=640, percent=-45),
             "top_posts": {"metric": "views", "posts": posts, "more": 0},
+            "focus": focus(names=["<b>Bold</b>", "\u202eevil", "יעל"]),
+            "advocates": {"people": [advocate("<script>alert(1)</script>"), advocate("مريم")]},
             "next": {
                 "kind": "reply",
                 "post": {"title": "x\r\nBcc: a@b.example", "url": "//evil"},

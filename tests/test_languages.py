@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from digest.render import Brand, MailLinks, Rendered, Renderer
 from digest.sentences import Sentences
 from tests.community import village
 from tests.conftest import Front
-from tests.mails import ALL, BRAND, LINKS, card, headline, new_post, snapshot, usual
+from tests.mails import ALL, BRAND, LINKS, card, focus, headline, new_post, snapshot, usual
 from tests.messages import LANGUAGES, LOCALE, brought_up, extracted, kept
 
 PIECES = re.compile(r"\{\w+\}|</?\w+>")
@@ -123,7 +124,7 @@ def without_words(value: Any, key: str = "") -> Any:
         return {name: without_words(inner, name) for name, inner in value.items()}
     if isinstance(value, list):
         return [without_words(inner, key) for inner in value]
-    kept_keys = {"metric", "kind", "verdict", "boards", "date", "published"}
+    kept_keys = {"metric", "kind", "verdict", "boards", "date", "published", "word"}
     return "⁂" if isinstance(value, str) and value and key not in kept_keys else value
 
 
@@ -160,6 +161,13 @@ def variants() -> Iterator[dict[str, Any]]:
             yield {"next": {"kind": kind, "post": post, "people": people}}
 
 
+def audiences() -> Iterator[dict[str, Any]]:
+    """The same for what is said of an audience."""
+    for word in ("focused", "mixed", "broad"):
+        for among, effective in ((0, 7), (3, None), (10, 7), (None, 7)):
+            yield {"focus": focus(word=word, kept=among, effective=effective)}
+
+
 def outside(text: str) -> str:
     """What of ``text`` stands in no marks."""
     depth, left = 0, []
@@ -185,7 +193,7 @@ def shown(html: str) -> Iterator[str]:
 def test_no_words_of_a_mail_escape_translation(marked: Renderer, name: str) -> None:
     links = MailLinks("https://1.2/u", "https://1.2/v", "https://1.2/c")
     said: set[str] = set()
-    for sections in variants():
+    for sections in chain(variants(), audiences()):
         mail = marked.render(snapshot(without_words(sections), name=name, locale="ja"), links)
         plain = re.sub(r"https\S+", "", mail.text)
         for text in (mail.subject, plain, *shown(mail.html)):

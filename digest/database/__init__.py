@@ -5,7 +5,7 @@ promises.
 """
 
 from digest.database.dialect import append, execute_many, fetch, insert, insert_missing, written
-from digest.database.functions import among, later
+from digest.database.functions import among, later, seconds
 from digest.database.migrating import require_version
 from digest.database.sessions import Database, Load
 
@@ -20,5 +20,6 @@ __all__ = [
     "insert_missing",
     "later",
     "require_version",
+    "seconds",
     "written",
 ]

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Text, bindparam
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Text, bindparam
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -76,3 +76,21 @@ def _later_sqlite(element: later, compiler: SQLCompiler, **options: Any) -> str:
 def _later_postgresql(element: later, compiler: SQLCompiler, **options: Any) -> str:
     instant, hours = (compiler.process(clause, **options) for clause in element.clauses)
     return f"({instant} + make_interval(hours => {hours}))"
+
+
+class seconds(FunctionElement[int]):  # noqa: N801 - reads as a function in SQL
+    """``seconds(instant)``: whole seconds since 1970, UTC."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(seconds, "sqlite")
+def _seconds_sqlite(element: seconds, compiler: SQLCompiler, **options: Any) -> str:
+    return f"CAST(strftime('%s', {compiler.process(element.clauses, **options)}) AS INTEGER)"
+
+
+@compiles(seconds, "postgresql")
+def _seconds_postgresql(element: seconds, compiler: SQLCompiler, **options: Any) -> str:
+    instant = compiler.process(element.clauses, **options)
+    return f"CAST(floor(extract(epoch FROM {instant})) AS bigint)"
