@@ -14,9 +14,9 @@ from digest.history import History
 from digest.sections import Section
 from digest.weeks import AuthorWeek
 
-QUIET_WITHOUT = frozenset({"headline", "usual", "top_posts", "new_posts"})
+QUIET_WITHOUT = frozenset({"headline", "usual", "top_posts", "new_posts", "estimate", "kinds"})
 """What a quiet week does not show: there is nothing in it, and nothing to hold against anybody."""
-ONLY_NUMBERS = frozenset({"headline", "usual", "so_far", "new_posts"})
+ONLY_NUMBERS = frozenset({"headline", "usual", "so_far", "new_posts", "estimate", "kinds"})
 """What has nothing to say to a reader who does not want to see figures."""
 
 

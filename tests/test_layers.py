@@ -12,12 +12,12 @@ import digest
 
 ROOT = Path(digest.__file__).parent
 LAYERS = {
-    "leaves": "errors window cadence faults config stats links address text",
+    "leaves": "errors window cadence faults config stats links address text kinds",
     "data": "models migrations database ingest subscriptions preferences personal ledger demo",
     "the mail": (
-        "audience facts weeks history judgements sections compose snapshots"
-        " colour folders catalogues sentences extraction mirroring inline lines wording languages"
-        " templating render message dkim mail smtp"
+        "audience facts weeks history judgements sorting following estimates sections compose"
+        " snapshots colour folders catalogues sentences extraction mirroring inline lines wording"
+        " languages templating render message dkim mail smtp"
     ),
     "use": "bounces planning deciding recorder run workers look pruning checks",
     "doors": "console scheduler web cli",
@@ -57,6 +57,7 @@ PURE = [
     "links",
     "address",
     "text",
+    "kinds",
     "colour",
     "sentences",
     "extraction",

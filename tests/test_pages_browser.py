@@ -224,6 +224,8 @@ def visit(page: Page, home: Home, name: str) -> None:
         "keep": f"{mine}/keep",
         "weeks": f"{mine}/weeks",
         "no-weeks": f"{home.preferences('bob')}/weeks",
+        "kinds": f"{mine}/kinds",
+        "no-kinds": f"{home.preferences('bob')}/kinds",
         "data": f"{mine}/data",
         "delete": f"{mine}/delete",
         "deleted": f"{mine}/delete",
