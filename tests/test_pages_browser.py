@@ -225,7 +225,6 @@ def visit(page: Page, home: Home, name: str) -> None:
         "weeks": f"{mine}/weeks",
         "no-weeks": f"{home.preferences('bob')}/weeks",
         "kinds": f"{mine}/kinds",
-        "no-kinds": f"{home.preferences('bob')}/kinds",
         "data": f"{mine}/data",
         "delete": f"{mine}/delete",
         "deleted": f"{mine}/delete",
@@ -262,7 +261,7 @@ def visit(page: Page, home: Home, name: str) -> None:
 
 
 PAGES = (
-    "preferences saved impossible less chosen keep weeks no-weeks data delete deleted old"
+    "preferences saved impossible less chosen keep weeks no-weeks kinds data delete deleted old"
     " unsubscribe left back mail counting nothing operator kept-mail"
 )
 

@@ -58,10 +58,22 @@ def _chapters() -> dict[str, list[str]]:
     return chapters
 
 
-def _any(patterns: list[str]) -> re.Pattern[str]:
-    """Whether somebody says one of these; in ``words.txt`` an apostrophe is any apostrophe."""
-    found = "|".join(patterns).replace("'", "['’]")
-    return re.compile(rf"\b(?:{found})\b", re.IGNORECASE)
+class _Phrases:
+    """Phrases of ``words.txt``: what each begins with, and what follows it where that matters.
+
+    Most texts hold none of the beginnings, which is seen ten times faster than by an expression.
+    """
+
+    def __init__(self, lines: list[str]) -> None:
+        parts = [line.partition(" = ") for line in lines]
+        self._found = [
+            (begins, re.compile(rf"\b{begins} {follows}\b" if follows else rf"\b{begins}\b"))
+            for begins, _, follows in parts
+        ]
+
+    def stand_in(self, words: str) -> bool:
+        """Whether one of them stands in ``words``, which are lower-case and have plain marks."""
+        return any(begins in words and found.search(words) for begins, found in self._found)
 
 
 _WORDS = _chapters()
@@ -69,12 +81,14 @@ _PUBLIC_MAIL, _GREETINGS, _AROUND = (
     frozenset(" ".join(_WORDS[name]).split())
     for name in ("public mail", "greetings", "around greetings")
 )
-_OWN_WORK, _DOING, _OPINION = (_any(_WORDS[name]) for name in ("own work", "doing", "opinion"))
+_OWN_WORK, _DOING, _OPINION = (_Phrases(_WORDS[name]) for name in ("own work", "doing", "opinion"))
 _LINK = re.compile(r"(?:https?://|\bwww\.)[^\s<>\"“”]+", re.IGNORECASE)
 _HASHTAG = re.compile(r"(?:(?<=\s)|^)[#＃]\w*[^\W\d]\w*")
 _MENTION = re.compile(r"(?:(?<=\s)|^)@\w+")
 _QUESTION = re.compile(r"[?？؟](?=[\s\"”’»)?!？！]|$)")
 _WORD = re.compile(r"[^\W\d_][\w'’]*")
+_GREETING_ENDS = 160
+"""Whoever says more than so many characters has said something besides."""
 _TAIL = ".,;:!?)]}'’"
 
 
@@ -95,7 +109,8 @@ def own_names(*names: str | None) -> frozenset[str]:
 def guess(title: str, text: str, own: AbstractSet[str] = frozenset()) -> Kind:
     """The kind of a post by its words; ``own`` are an author's domain and names."""
     words = f"{title}\n{text}".strip()
-    said = _Said(words, links(words), own)
+    plain = words.lower().replace("’", "'")
+    said = _Said(words, plain, links(words), own)
     return next((kind for kind, holds in _RULES if holds(said)), Kind.THOUGHT)
 
 
@@ -111,6 +126,9 @@ def hosts(link: str) -> frozenset[str]:
 
 def links(words: str) -> list[str]:
     """The links in what somebody wrote, without what ends the sentence around them."""
+    low = words.lower()
+    if "http" not in low and "www." not in low:
+        return []
     return [link.rstrip(_TAIL) for link in _LINK.findall(words)]
 
 
@@ -118,19 +136,20 @@ class _Said(NamedTuple):
     """What the rules look at."""
 
     words: str
+    plain: str
     links: list[str]
     own: AbstractSet[str]
 
     def greets(self) -> bool:
         """A greeting and nothing besides it."""
-        said = {word.lower() for word in _WORD.findall(_MENTION.sub(" ", self.words))}
-        return not self.links and not _GREETINGS.isdisjoint(said) and said <= _GREETINGS | _AROUND
+        if self.links or len(self.plain) > _GREETING_ENDS:
+            return False
+        said = set(_WORD.findall(_MENTION.sub(" ", self.plain)))
+        return not _GREETINGS.isdisjoint(said) and said <= _GREETINGS | _AROUND
 
     def promotes(self) -> bool:
         """Own work is named, or linked to."""
-        return bool(_OWN_WORK.search(self.words)) or any(
-            _is_own(link, self.own) for link in self.links
-        )
+        return _OWN_WORK.stand_in(self.plain) or any(_is_own(link, self.own) for link in self.links)
 
 
 _RULES: tuple[tuple[Kind, Callable[[_Said], object]], ...] = (
@@ -139,8 +158,8 @@ _RULES: tuple[tuple[Kind, Callable[[_Said], object]], ...] = (
     (Kind.QUESTION, lambda said: not said.links and _QUESTION.search(said.words)),
     (Kind.SELF_PROMOTION, _Said.promotes),
     (Kind.INFORMATION, lambda said: said.links),
-    (Kind.NOW, lambda said: _DOING.search(said.words)),
-    (Kind.OPINION, lambda said: _OPINION.search(said.words)),
+    (Kind.NOW, lambda said: _DOING.stand_in(said.plain)),
+    (Kind.OPINION, lambda said: _OPINION.stand_in(said.plain)),
 )
 """The kinds in the order in which they are tried: the first whose rule holds is it."""
 
@@ -166,6 +185,9 @@ def traits(title: str, text: str) -> Traits:
     """The traits of one post; a title is words of one's own."""
     words = f"{title}\n{text}".strip()
     found = links(words)
-    rest = _MENTION.sub(" ", _HASHTAG.sub(" ", _LINK.sub(" ", words)))
-    bare = bool(found) and len(_WORD.findall(rest)) < 3
-    return Traits(tuple(dict.fromkeys(found)), bare, len(_HASHTAG.findall(words)))
+    tags = len(_HASHTAG.findall(words)) if "#" in words or "＃" in words else 0
+    bare = False
+    if found:
+        rest = _MENTION.sub(" ", _HASHTAG.sub(" ", _LINK.sub(" ", words)))
+        bare = len(_WORD.findall(rest)) < 3
+    return Traits(tuple(dict.fromkeys(found)), bare, tags)

@@ -7,6 +7,7 @@ all cases in which there is none.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -76,6 +77,9 @@ def load(session: Session, batch: Batch) -> dict[str, Facts]:
         return {}
     authors, ids = list(chosen), [post.id for _, posts in chosen.values() for post in posts]
     words = sort(session, authors, ids)
+    authors = [user for user in authors if _tells([words[p.id].kind for p in chosen[user][1]])]
+    if not authors:
+        return {}
     site = site_priors(session, batch)
     weeks = [since + timedelta(weeks=n) for n in range(INSTANTS)]
     followers = followers_at(session, authors, weeks)
@@ -85,8 +89,14 @@ def load(session: Session, batch: Batch) -> dict[str, Facts]:
             unit,
             _rated(posts, _rates(unit, judged[user], site), words, followers.get(user), since),
         )
-        for user, (unit, posts) in chosen.items()
+        for user in authors
+        for unit, posts in [chosen[user]]
     }
+
+
+def _tells(found: list[Kind]) -> bool:
+    """Whether there are enough kinds of which there are enough posts."""
+    return sum(number >= SHOWN_FROM for number in Counter(found).values()) >= KINDS_FROM
 
 
 def _of_one_unit(career: Career, since: datetime) -> tuple[Unit, list[Judged]]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import exp, lgamma, log
-from statistics import fmean, variance
+from math import exp, fsum, lgamma, log
+from statistics import fmean
 
 _TINY, _CLOSE, _STEPS = 1e-300, 1e-15, 10_000
 
@@ -14,7 +14,7 @@ def welch(first: Sequence[float], second: Sequence[float]) -> float:
 
     1 where neither group varies: without any spread nothing can be told apart.
     """
-    errors = [variance(group) / len(group) for group in (first, second)]
+    errors = [_variance(group) / len(group) for group in (first, second)]
     error = sum(errors)
     if not error:
         return 1.0
@@ -23,6 +23,13 @@ def welch(first: Sequence[float], second: Sequence[float]) -> float:
     # As shares of the error, because squares of very small errors would vanish.
     freedom = 1 / sum((part / error) ** 2 / (len(group) - 1) for part, group in parts)
     return incomplete_beta(freedom / 2, 0.5, freedom / (freedom + t * t))
+
+
+def _variance(group: Sequence[float]) -> float:
+    if min(group) == max(group):  # and not what rounding leaves of it
+        return 0.0
+    mean = fmean(group)
+    return fsum((value - mean) ** 2 for value in group) / (len(group) - 1)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
