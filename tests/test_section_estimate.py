@@ -357,7 +357,7 @@ def test_people_are_counted_by_posts_in_four_weeks(office: Office) -> None:
     with office.database.writing() as session:
         rows = [
             *(an_act("u0", MONDAY + HOUR, f"w{n}") for n in range(2)),
-            an_act("u0", MONDAY + 2 * HOUR, "w0", "reply"),  # the same post again
+            an_act("u1", MONDAY + 2 * HOUR, "w2", "reply"),  # the same post again
             an_act("u2", MONDAY + HOUR, "w0"),
             an_act("u2", MONDAY + HOUR, "una"),  # herself
             an_act("u2", MONDAY + HOUR, ""),  # nobody named
@@ -385,7 +385,9 @@ def test_the_lower_end_alone_is_told_where_the_site_logs_nothing(office: Office)
 
 
 def test_who_has_one_logged_view_is_told_nothing(office: Office) -> None:
+    """However long ago that was."""
     with office.database.writing() as session:
-        session.connection().execute(table(View).insert(), [a_view("u0", MONDAY, "w1")])
+        seen = [a_view("p-una", MONDAY - timedelta(weeks=9), "w1")]
+        session.connection().execute(table(View).insert(), seen)
     with office.database.reading() as session:
         assert "una" not in estimate.load(session, batch())
