@@ -202,17 +202,20 @@ def site_priors(session: Session, batch: Batch) -> Priors:
     if batch.period not in batch.site:
         monday = datetime.combine(batch.period.monday, time(), UTC)
         latest = fetch(session, _LATEST, before=monday - timedelta(hours=HOURS))
-        sample = {id_: Judged(id_, at, new=False) for id_, at in latest}
-        _judge(session, sample, None)
-        batch.site[batch.period] = priors(sample.values())
+        batch.site[batch.period] = priors(judged(session, dict(latest)))
     return cast(Priors, batch.site[batch.period])
 
 
-def settle(session: Session, published: Mapping[str, datetime]) -> None:
-    """Judge posts, by id and time of publication, and keep it: their facts are about to go."""
+def judged(session: Session, published: Mapping[str, datetime]) -> list[Judged]:
+    """Posts, by id and time of publication, judged from the facts alone; nothing is kept."""
     unjudged = {id_: Judged(id_, at, new=False) for id_, at in published.items()}
     _judge(session, unjudged, None)
-    keep(session, [Career(fresh=list(unjudged.values()))])
+    return list(unjudged.values())
+
+
+def settle(session: Session, published: Mapping[str, datetime]) -> None:
+    """Judge posts and keep it: their facts are about to go."""
+    keep(session, [Career(fresh=judged(session, published))])
 
 
 def keep(session: Session, found: Iterable[Career]) -> None:

@@ -408,6 +408,20 @@ class Judgement(SQLModel, table=True):
     reactions: int = Field(default=0, sa_type=BigInteger)
 
 
+class Correction(SQLModel, table=True):
+    """What an author said the kind of a post is, beside what was guessed at that time; both are
+    names of :class:`~digest.kinds.Kind`.
+    """
+
+    __tablename__ = "corrections"
+    __table_args__ = (CLUSTERED,)
+
+    post_id: str = Field(primary_key=True, foreign_key="posts.id")
+    guessed: str
+    chosen: str
+    corrected_at: datetime = _instant()
+
+
 class Snapshot(SQLModel, table=True):
     """The frozen numbers of one user's period. ``body`` is what the mail was made from; None for a
     week before the first run, of which only totals were worked out. A total of None is unknown.

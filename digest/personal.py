@@ -13,6 +13,7 @@ from digest.database import fetch, insert
 from digest.models import (
     NOBODY,
     Bounce,
+    Correction,
     Counter,
     Delivery,
     Follow,
@@ -33,7 +34,7 @@ _users, _posts, _subscriptions = table(User), table(Post), table(Subscription)
 _deliveries, _bounces, _snapshots = table(Delivery), table(Bounce), table(Snapshot)
 _views, _reactions, _counters = table(View), table(Reaction), table(Counter)
 _follows, _memberships, _judgements = table(Follow), table(Membership), table(Judgement)
-_suppressions = table(Suppression)
+_suppressions, _corrections = table(Suppression), table(Correction)
 
 
 def export(session: Session, user_id: str) -> dict[str, Any]:
@@ -57,6 +58,7 @@ def _all_of(user_id: str) -> dict[str, Select[Any]]:
         "weeks": select(_snapshots).where(_snapshots.c.user_id == user_id),
         "posts": select(_posts).where(_posts.c.author_id == user_id),
         "counters": select(_counters).where(_counters.c.post_id.in_(own)),
+        "kinds": select(_corrections).where(_corrections.c.post_id.in_(own)),
         "first_48_hours": select(_judgements).where(_judgements.c.post_id.in_(own)),
         "views_of_others": select(_views).where(_views.c.viewer_id == user_id),
         "reactions_to_others": select(_reactions).where(_reactions.c.actor_id == user_id),
@@ -84,7 +86,7 @@ def erase(session: Session, user_id: str, now: datetime) -> None:
     _forget_acts(session, _views, _views.c.viewer_id, user_id)
     _forget_acts(session, _reactions, _reactions.c.actor_id, user_id)
     own = select(_posts.c.id).where(_posts.c.author_id == user_id)
-    for facts in (_views, _reactions, _counters, _judgements):
+    for facts in (_views, _reactions, _counters, _judgements, _corrections):
         session.execute(delete(facts).where(facts.c.post_id.in_(own)))
     session.execute(delete(_posts).where(_posts.c.author_id == user_id))
     for owned in (_deliveries, _bounces, _snapshots, _memberships):

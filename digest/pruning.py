@@ -1,4 +1,4 @@
-"""What need not be kept: old views and reactions, snapshots, and the ledger's past.
+"""What need not be kept: old views, reactions and corrections, snapshots, and the ledger's past.
 
 Nothing that a comparison needs goes. Settings are never shorter than the half year that a mail
 looks back on, posts are judged before the facts of their first 48 hours go, and a week whose facts
@@ -37,7 +37,18 @@ from sqlmodel import Session
 from digest import history, judgements, ledger
 from digest.config import Settings
 from digest.database import Database
-from digest.models import Bounce, Delivery, Judgement, Post, Reaction, Run, Snapshot, View, table
+from digest.models import (
+    Bounce,
+    Correction,
+    Delivery,
+    Judgement,
+    Post,
+    Reaction,
+    Run,
+    Snapshot,
+    View,
+    table,
+)
 from digest.window import Period
 
 log = logging.getLogger(__name__)
@@ -50,7 +61,7 @@ REST_SECONDS = 0.1
 
 _posts, _views, _reactions = table(Post), table(View), table(Reaction)
 _judgements, _snapshots, _bounces = table(Judgement), table(Snapshot), table(Bounce)
-_deliveries, _runs = table(Delivery), table(Run)
+_deliveries, _runs, _corrections = table(Delivery), table(Run), table(Correction)
 _ALL = true()
 _EARLIEST_ZONE = timedelta(hours=14)
 _JUDGED_AT = timedelta(hours=judgements.HOURS)
@@ -83,6 +94,8 @@ class Limits:
             old = select(_posts.c.id).where(_is_old(self.facts))
             for facts in (_views, _reactions):
                 yield facts, and_(_is_past(facts, self.facts), facts.c.post_id.in_(old))
+            # A post is corrected while it counts, and then looked at for some weeks at most.
+            yield _corrections, _corrections.c.corrected_at < _beginning(self.facts)
         if self.snapshots is not None:
             yield _snapshots, _snapshots.c.period < str(self.snapshots)
         if self.ledger is not None:

@@ -82,6 +82,11 @@ class MailLinks:
         """Where mails can be had every week again."""
         return f"{self.preferences}/keep"
 
+    @property
+    def kinds(self) -> str:
+        """Where it can be said which kind a post is of."""
+        return f"{self.preferences}/kinds"
+
 
 @dataclass(frozen=True, slots=True)
 class Rendered:

@@ -464,6 +464,58 @@ def naughty() -> Snapshot:
     )
 
 
+def kinds(**changes: Any) -> dict[str, Any]:
+    def row(kind: str, posts: int, rate: float, reach: int | None, share: float | None) -> Any:
+        return {
+            "kind": kind,
+            "posts": posts,
+            "per_hundred": rate,
+            "reach": reach,
+            "share": share,
+        }
+
+    return {
+        "weeks": 8,
+        "unit": "people",
+        "kinds": [
+            row("question", 7, 11.6, 86, 0.34),
+            row("self-promotion", 5, 2.41, 64, None),
+            row("thought", 3, 4.0, None, None),
+        ],
+        "compared": True,
+        "better": {"kind": "question", "than": "self-promotion"},
+        "guessed": True,
+        "tip": "contribute",
+    } | changes
+
+
+def estimated() -> Snapshot:
+    """A platform that does not log views of this author."""
+    first = {"id": "p1", "title": "Why our build takes nine minutes", "excerpt": "Seven of them."}
+    untitled = {"id": "p2", "title": "", "excerpt": "A note without a title, about the moss."}
+    posts = [
+        first | {"url": "https://fieldnotes.example/p/1", "shown": False, "engagers": 7, "low": 40},
+        untitled | {"url": "", "shown": False, "engagers": 0, "low": 0},
+    ]
+    return snapshot(
+        {
+            "headline": headline(metric="reactions", reach=None, views=None, days=None),
+            "estimate": {
+                "hours": 48,
+                "posts": [post | {"high": 210} for post in posts],
+                "people": {"seen": 25, "least": 28, "days": 28},
+            },
+            "kinds": kinds(),
+        }
+    )
+
+
+def counted_kinds() -> Snapshot:
+    """Kinds of posts of which only totals are known."""
+    few = kinds(unit="views", better=None, guessed=False, tip="old-news")
+    return snapshot({"headline": headline(), "kinds": few})
+
+
 ALL = {
     "rich": rich,
     "counters": counters,
@@ -472,4 +524,6 @@ ALL = {
     "single": single,
     "worst": worst,
     "naughty": naughty,
+    "estimated": estimated,
+    "counted_kinds": counted_kinds,
 }

@@ -12,13 +12,13 @@ import digest
 
 ROOT = Path(digest.__file__).parent
 LAYERS = {
-    "leaves": "errors window cadence faults config stats links address text",
+    "leaves": "errors window cadence faults config stats links address text kinds",
     "data": "models migrations database ingest subscriptions preferences personal ledger demo",
     "the mail": (
-        "audience facts weeks history judgements presence reactors sections editing compose"
-        " snapshots"
-        " colour folders catalogues sentences extraction mirroring inline lines wording languages"
-        " compiled templating render message dkim mail smtp"
+        "audience facts weeks history judgements presence reactors sorting following estimates"
+        " sections editing compose snapshots colour folders catalogues sentences extraction"
+        " mirroring inline lines wording languages compiled templating render message dkim mail"
+        " smtp"
     ),
     "use": "bounces planning deciding recorder run workers look backtest pruning checks",
     "doors": "console scheduler web cli",
@@ -58,6 +58,7 @@ PURE = [
     "links",
     "address",
     "text",
+    "kinds",
     "colour",
     "sentences",
     "extraction",

@@ -21,6 +21,7 @@ from digest import subscriptions
 from digest.config import Settings, load
 from digest.database import Database
 from digest.links import Links
+from digest.sections import sections
 from digest.web import create_app
 from digest.web.guard import MAX_BODY_BYTES
 from digest.web.tokens import BURST
@@ -195,10 +196,10 @@ def test_a_form_sent_as_it_was_shown_changes_nothing(desk: Desk) -> None:
 def test_sections_numbers_and_the_easing_can_be_switched_off_and_on(desk: Desk) -> None:
     desk.choose(section=["top_posts", "next"], numbers="", adaptive="")
     row = desk.subscription()
-    assert row["hidden"] == "headline new_posts usual"
+    labelled = sorted(section.name for section in sections() if section.label)
+    assert row["hidden"].split() == [n for n in labelled if n not in {"top_posts", "next"}]
     assert (row["numbers"], row["adaptive"]) == (False, False)
-    everything = ["headline", "usual", "top_posts", "new_posts", "next"]
-    desk.choose(section=everything, numbers="1", adaptive="1")
+    desk.choose(section=labelled, numbers="1", adaptive="1")
     row = desk.subscription()
     assert (row["hidden"], row["numbers"], row["adaptive"]) == ("", True, True)
 
@@ -271,9 +272,9 @@ def test_deleting_takes_two_pages_and_a_tick_and_is_final(desk: Desk) -> None:
     for _ in range(2):
         gone = desk.client.post(f"{desk.preferences}/delete", data=form)
         assert (gone.status_code, "It is deleted" in gone.text) == (200, True)
-    for path in ("", "/less", "/keep", "/weeks", "/data", "/delete"):
+    for path in ("", "/less", "/keep", "/weeks", "/kinds", "/data", "/delete"):
         assert desk.client.get(desk.preferences + path).status_code == 404
-    for path in ("/less", "/keep", "/data"):
+    for path in ("/less", "/keep", "/kinds", "/data"):
         data = {"frequency": "monthly"}
         assert desk.client.post(desk.preferences + path, data=data).status_code == 404
     assert desk.client.get(desk.links.browser("alice", "2026-W46")).status_code == 404
@@ -311,7 +312,8 @@ def test_programs_that_open_every_link_change_nothing(desk: Desk) -> None:
         waiting += [urljoin(url, html.unescape(link)) for link in _HREF.findall(answer.text)]
     kinds = {re.sub(r"/[^/]+\.[^/]+", "/*", urlsplit(url).path) for url in seen}
     assert kinds == {
-        "/counting", "/p/*", "/p/*/less", "/p/*/weeks", "/p/*/data", "/p/*/delete", "/u/*", "/v/*",
+        "/counting", "/p/*", "/p/*/less", "/p/*/weeks", "/p/*/kinds", "/p/*/data", "/p/*/delete",
+        "/u/*", "/v/*",
     }  # fmt: skip
     assert desk.tables() == before
 
@@ -349,7 +351,7 @@ def wrong_links(links: Links) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("path", ["", "/less", "/keep", "/weeks", "/data", "/delete"])
+@pytest.mark.parametrize("path", ["", "/less", "/keep", "/weeks", "/kinds", "/data", "/delete"])
 def test_a_wrong_link_opens_nothing_and_tells_nothing(desk: Desk, path: str) -> None:
     """Whether somebody exists is not to be seen: the page is the same for all."""
     before, pages = desk.tables(), set()
@@ -456,7 +458,7 @@ def test_what_is_no_form_changes_nothing(desk: Desk, path: str, content: bytes) 
     assert desk.tables() == before
 
 
-@pytest.mark.parametrize("path", ["", "/less", "/keep", "/data", "/delete"])
+@pytest.mark.parametrize("path", ["", "/less", "/keep", "/kinds", "/data", "/delete"])
 @pytest.mark.parametrize("size", [MAX_BODY_BYTES + 1, 10_000_000])
 def test_a_large_body_is_refused(desk: Desk, path: str, size: int) -> None:
     before = desk.tables()
@@ -473,7 +475,7 @@ def test_less_often_takes_only_what_it_offers(desk: Desk, often: str) -> None:
     assert desk.tables() == before
 
 
-@pytest.mark.parametrize("path", ["", "/less", "/keep"])
+@pytest.mark.parametrize("path", ["", "/less", "/keep", "/kinds"])
 def test_a_form_for_a_user_who_was_deleted_meanwhile(desk: Desk, path: str) -> None:
     form = desk.form()
     desk.front.sql("DELETE FROM subscriptions WHERE user_id = 'alice'")
@@ -485,7 +487,7 @@ def test_a_form_for_a_user_who_was_deleted_meanwhile(desk: Desk, path: str) -> N
 
 
 def test_every_page_of_choices_is_private_and_whole(desk: Desk) -> None:
-    for path in ("", "/less", "/keep", "/weeks", "/data", "/delete"):
+    for path in ("", "/less", "/keep", "/weeks", "/kinds", "/data", "/delete"):
         answer = desk.client.get(desk.preferences + path)
         assert answer.headers["cache-control"] == "no-store"
         assert answer.headers["referrer-policy"] == "no-referrer"

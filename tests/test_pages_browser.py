@@ -224,6 +224,7 @@ def visit(page: Page, home: Home, name: str) -> None:
         "keep": f"{mine}/keep",
         "weeks": f"{mine}/weeks",
         "no-weeks": f"{home.preferences('bob')}/weeks",
+        "kinds": f"{mine}/kinds",
         "data": f"{mine}/data",
         "delete": f"{mine}/delete",
         "deleted": f"{mine}/delete",
@@ -260,7 +261,7 @@ def visit(page: Page, home: Home, name: str) -> None:
 
 
 PAGES = (
-    "preferences saved impossible less chosen keep weeks no-weeks data delete deleted old"
+    "preferences saved impossible less chosen keep weeks no-weeks kinds data delete deleted old"
     " unsubscribe left back mail counting nothing operator kept-mail"
 )
 

@@ -47,7 +47,8 @@ def test_sections_are_found_by_themselves_and_come_in_the_order_of_the_mail() ->
     names = [section.name for section in sections()]
     assert names == [
         *("so_far", "headline", "usual", "milestones", "top_posts"),
-        *("new_posts", "momentum", "quiet", "focus", "advocates", "hours", "next"),
+        *("new_posts", "estimate", "momentum", "kinds", "quiet"),
+        *("focus", "advocates", "hours", "next"),
     ]
 
 

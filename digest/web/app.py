@@ -16,6 +16,7 @@ from digest.config import Settings
 from digest.database import Database
 from digest.errors import DatabaseError, LinkExpired, UsageError
 from digest.web.choosing import Chooser
+from digest.web.correcting import Corrector
 from digest.web.guard import Guard
 from digest.web.keeping import Keeper
 from digest.web.operators import Operator
@@ -44,9 +45,9 @@ def create_app(settings: Settings, database: Database) -> Starlette:
         user = error.user_id if isinstance(error, LinkExpired) else ""
         return site.pages.page("expired.html", 410, leave=site.links.unsubscribe(user))
 
-    readers = [*Reader(site).routes(), *Chooser(site).routes(), *Keeper(site).routes()]
+    doors = (Reader, Chooser, Corrector, Keeper, Operator)
     app = Starlette(
-        routes=[*readers, *Operator(site).routes()],
+        routes=[route for door in doors for route in door(site).routes()],
         middleware=[Middleware(Guard)],
         exception_handlers={
             HTTPException: problem,

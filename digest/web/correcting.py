@@ -1,0 +1,112 @@
+"""The page on which an author says of what kind their posts are, where the guess is wrong.
+
+As on the page of preferences, the signed link is all that is needed: looking changes nothing, and
+saving twice is saving once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from sqlmodel import Session
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from digest.kinds import Kind
+from digest.preferences import find
+from digest.sorting import Sorted, correct, latest
+from digest.web import forms
+from digest.web.forms import Form
+from digest.web.site import Site
+from digest.web.tokens import opened
+
+SPAN = timedelta(weeks=8)
+MOST = 50
+"""Posts that are listed: as many as a digest looks back on."""
+_FIELD = "kind of "
+
+
+class Corrector:
+    """The page of kinds of one site."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def routes(self) -> list[Route]:
+        """Where the page is."""
+        return [
+            Route("/p/{token}/kinds", self.ask, name="kinds page"),
+            Route("/p/{token}/kinds", self.choose, methods=["POST"], name="kinds"),
+        ]
+
+    def ask(self, request: Request) -> Response:
+        """The author's latest posts, each with its kind."""
+        return self._page(request, self._listed(request))
+
+    async def choose(self, request: Request) -> Response:
+        """Keep what the form says; one that cannot be says why and changes nothing."""
+        return await run_in_threadpool(self._choose, request, await forms.read_form(request))
+
+    def _choose(self, request: Request, form: Form) -> Response:
+        user, now = self._user(request), datetime.now(UTC)
+        wanted = _wanted(form)
+        if wanted is None:
+            problem = "Choose one of the kinds of the list."
+            return self._page(request, self._listed(request), 422, problem=problem)
+        with self._site.database.writing() as session:
+            # Only what is listed, which is the reader's own, can be said anything of.
+            correct(session, _latest(session, user, now), wanted, now)
+        return self._page(request, self._listed(request), saved=True)
+
+    def _listed(self, request: Request) -> list[Sorted]:
+        with self._site.database.reading() as session:
+            return _latest(session, self._user(request), datetime.now(UTC))
+
+    def _page(
+        self,
+        request: Request,
+        listed: list[Sorted],
+        status: int = 200,
+        *,
+        problem: str = "",
+        saved: bool = False,
+    ) -> Response:
+        return self._site.pages.page(
+            "kinds.html",
+            status,
+            root="../../",
+            token=request.path_params["token"],
+            field=_FIELD,
+            posts=listed,
+            kinds=[str(kind) for kind in Kind],
+            problem=problem,
+            saved=saved,
+        )
+
+    def _user(self, request: Request) -> str:
+        read = partial(self._site.links.read_preferences, now=datetime.now(UTC))
+        return opened(request, self._site.guesses, read)
+
+
+def _latest(session: Session, user: str, now: datetime) -> list[Sorted]:
+    """The posts that are listed; who is gone has no page."""
+    if find(session, user, now) is None:
+        raise HTTPException(404)
+    return latest(session, user, now - SPAN, now, MOST)
+
+
+def _wanted(form: Form) -> Mapping[str, Kind | None] | None:
+    """What the form says of each post; None where it says what is no kind."""
+    try:
+        return {
+            name.removeprefix(_FIELD): Kind(said) if (said := forms.single(form, name)) else None
+            for name in form
+            if name.startswith(_FIELD)
+        }
+    except ValueError:
+        return None
