@@ -496,6 +496,12 @@ def test_it_weighs_what_share_it_tells(
     assert audience.news(said) == pytest.approx(news)
 
 
+def test_four_weeks_weigh_less_than_a_post_and_regulars_alone_least() -> None:
+    nothing: dict[str, Any] = {"posts": [], "weeks": None, "regulars": None}
+    assert audience.worth(nothing | {"weeks": {"share": 0.6}}) == pytest.approx(0.42)
+    assert audience.worth(nothing | {"regulars": {"people": 12, "posts": 4}}) == 0.3
+
+
 # --- in the mail ---------------------------------------------------------------------------------
 
 
