@@ -45,11 +45,9 @@ def said(reach: int, *earlier: int) -> dict[str, object] | None:
 
 def test_sections_are_found_by_themselves_and_come_in_the_order_of_the_mail() -> None:
     names = [section.name for section in sections()]
-    assert names == [
-        *("so_far", "headline", "usual", "milestones", "top_posts"),
-        *("new_posts", "estimate", "momentum", "kinds", "quiet"),
-        *("focus", "advocates", "hours", "next"),
-    ]
+    assert [(s.order, s.name) for s in sections()] == sorted((s.order, s.name) for s in sections())
+    ours = ["so_far", "headline", "usual", "top_posts", "new_posts", "quiet", "next"]
+    assert [name for name in names if name in ours] == ours
 
 
 # --- headline ------------------------------------------------------------------------------------

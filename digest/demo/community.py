@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from digest.address import key_of
 from digest.database import Database
+from digest.demo.circles import GROUPS, faithful, fans, listening, spans
 from digest.demo.people import NAMED, Habit, Person, person, place_among_writers
 from digest.demo.stories import ARABIC, Story, stories
 from digest.ingest import Report, ingest_rows
@@ -39,11 +40,6 @@ SLICE = 2000
 SITE = "https://fieldnotes.example"
 _SMALL = 1000
 _HOUR, _DAY, _WEEK = 3600, 86_400, 604_800
-_GROUPS = {
-    "makers": "Makers' table",
-    "greenhouse": "Greenhouse",
-    "night-shift": "Night shift",
-}
 _VIA = ("feed",) * 11 + ("search",) * 4 + ("profile",) * 2 + ("repost",) * 2 + ("group",)
 _WEEKDAYS = (0.9, 1.0, 1.0, 0.95, 0.8, 0.6, 0.75)
 """How readily people read on each day, Monday first."""
@@ -67,13 +63,15 @@ class _Circle(NamedTuple):
 
 
 class _Life(NamedTuple):
-    """A person among the others, with random numbers of their own."""
+    """A person among the others and before their followers, each with random numbers of its own."""
 
     place: int
     who: Person
     circle: _Circle
     calendar: _Calendar
     random: Random
+    fans: list[str]
+    company: Random
 
 
 class _Read(NamedTuple):
@@ -108,12 +106,14 @@ def _calendar(now: datetime) -> _Calendar:
 
 
 def _rows(members: range, circle: _Circle, calendar: _Calendar, seed: int) -> Iterator[Row]:
-    for id_, name in _GROUPS.items():
+    for id_, name in GROUPS.items():
         yield GroupRow(id_, name)
     for index in members:
-        random = Random(f"{seed} {calendar.week} {index}")  # noqa: S311 - nothing is secret here
+        name = f"{seed} {calendar.week} {index}"
+        random, company = Random(name), Random(f"{name} company")  # noqa: S311 - no secrets here
         who = person(index, circle.pull, random)
-        yield from _all_of(_Life(index, who, circle, calendar, random))
+        followers = fans(who.pull, circle.readers, company)
+        yield from _all_of(_Life(index, who, circle, calendar, random, followers, company))
 
 
 def _all_of(life: _Life) -> Iterator[Row]:
@@ -135,8 +135,12 @@ def _all_of(life: _Life) -> Iterator[Row]:
         since = random.randrange(joined, life.calendar.last)
         if follower != who.handle:
             yield FollowRow(who.handle, follower, _instant(since))
-    groups = [id_ for id_ in _GROUPS if random.random() < 0.3]
-    for id_ in groups:
+    for fan, since, until in spans(life.fans, joined, life.calendar.last, life.company):
+        yield FollowRow(
+            who.handle, fan, _instant(since), None if until is None else _instant(until)
+        )
+    groups = [id_ for id_ in GROUPS if random.random() < 0.3]
+    for id_ in [*groups, *listening(groups, life.company)]:
         yield MembershipRow(id_, who.handle, _instant(joined))
     yield from _posts(life, groups)
 
@@ -221,7 +225,8 @@ def _reads(life: _Life, moment: int, *, first: bool, last: bool) -> list[_Read]:
         elif random.random() < 0.35:
             viewer, member = _member(life), True
         else:
-            viewer, member = f"reader-{int(life.circle.readers * random.random() ** 1.5)}", False
+            anybody = f"reader-{int(life.circle.readers * random.random() ** 1.5)}"
+            viewer, member = faithful(life.fans, life.company) or anybody, False
         reads.append(_Read(at, viewer, member))
     return reads
 

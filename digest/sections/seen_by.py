@@ -1,0 +1,192 @@
+"""How many members of a group saw what was posted in it (F13): counts, never names."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, bindparam, case, func, or_, select
+from sqlmodel import Session
+
+from digest.database import among, fetch, later
+from digest.facts import Batch, posts, views
+from digest.judgements import HOURS, Judged, careers
+from digest.models import Group, Membership, table
+from digest.sections import Section
+from digest.sections.top_posts import EXCERPT
+from digest.text import clean
+
+SHOWN = 3
+LEAST_MEMBERS = 10
+"""Of smaller groups nothing is told: to count their viewers is nearly to name them."""
+LEAST_SHARE = 0.1
+
+_groups, _memberships = table(Group), table(Membership)
+
+
+@dataclass(slots=True)
+class Placed:
+    """A judged post in a group: its other ``members`` when it was published, and who of them saw
+    it in its first 48 hours.
+    """
+
+    post: Judged
+    group: str = ""
+    members: int = 0
+    seen: int = 0
+
+
+@dataclass(slots=True)
+class _Members:
+    """How many had joined a group before, and who joined lately, by instant."""
+
+    before: int = 0
+    joined: dict[datetime, int] = field(default_factory=dict)
+
+    def at(self, instant: datetime) -> int:
+        """How many there were then."""
+        return self.before + sum(n for since, n in self.joined.items() if since <= instant)
+
+
+def load(session: Session, batch: Batch) -> dict[str, list[Placed]]:
+    """The new posts in groups of every author of the batch, where all viewers have names.
+
+    A membership that began nobody knows when counts as older than the post.
+    """
+    found = batch.fact(session, careers)
+    known = [p for career in found.values() for p in career.new if p.reach]
+    by_id = {post.id: Placed(post) for post in known}
+    placed = fetch(session, _PLACES, posts=list(by_id))
+    members = _members(session, {group for _, group, _, _ in placed}, known)
+    for id_, group, name, own in placed:
+        one = by_id[id_]
+        one.group = name
+        one.members = members[group].at(one.post.published_at) - own
+    for id_, seen in fetch(session, _SEEN, posts=[id_ for id_, *_ in placed]):
+        by_id[id_].seen = seen
+    inside = {id_ for id_, *_ in placed}
+    return {
+        author: [by_id[post.id] for post in career.new if post.id in inside]
+        for author, career in found.items()
+    }
+
+
+_joined_before = or_(_memberships.c.since.is_(None), _memberships.c.since <= posts.c.published_at)
+_PLACES = (
+    select(
+        posts.c.id,
+        posts.c.group_id,
+        _groups.c.name,
+        case((_memberships.c.user_id.is_not(None), 1), else_=0),
+    )
+    .join(_groups, _groups.c.id == posts.c.group_id)
+    .outerjoin(
+        _memberships,
+        and_(
+            _memberships.c.group_id == posts.c.group_id,
+            _memberships.c.user_id == posts.c.author_id,
+            _joined_before,
+        ),
+    )
+    .where(among(posts.c.id, "posts"))
+)
+"""Where the ``posts`` stand, and whether their author was a member."""
+
+_lately = case((_memberships.c.since >= bindparam("earliest"), _memberships.c.since))
+_MEMBERS = (
+    select(_memberships.c.group_id, _lately.label("joined"), func.count())
+    .where(among(_memberships.c.group_id, "groups"))
+    .group_by(_memberships.c.group_id, _lately)
+)
+"""Members by the instant at which they joined, those from before ``earliest`` together: a group is
+read once, however many posts stand in it."""
+
+_SEEN = (
+    select(posts.c.id, func.count(views.c.viewer_id.distinct()))
+    .join(
+        views,
+        and_(
+            views.c.post_id == posts.c.id,
+            views.c.at >= posts.c.published_at,
+            views.c.at < later(posts.c.published_at, HOURS),
+        ),
+    )
+    .join(
+        _memberships,
+        and_(
+            _memberships.c.group_id == posts.c.group_id,
+            _memberships.c.user_id == views.c.viewer_id,
+            _joined_before,
+        ),
+    )
+    .where(among(posts.c.id, "posts"), views.c.viewer_id != posts.c.author_id)
+    .group_by(posts.c.id)
+)
+
+
+def _members(session: Session, groups: Iterable[str], of: Iterable[Judged]) -> dict[str, _Members]:
+    found: dict[str, _Members] = defaultdict(_Members)
+    earliest = min((post.published_at for post in of), default=None)
+    if earliest is None:
+        return found
+    for group, joined, number in fetch(session, _MEMBERS, groups=list(groups), earliest=earliest):
+        if joined is None:
+            found[group].before = number
+        else:
+            found[group].joined[joined] = number
+    return found
+
+
+def build(placed: list[Placed], batch: Batch) -> dict[str, Any] | None:
+    """Up to three posts in groups of ten or more, the best seen first; None for none."""
+    del batch  # the new posts are those of the week
+    told = [one for one in placed if _may_be_told(one)]
+    if not told:
+        return None
+    told.sort(key=lambda one: (-one.seen / one.members, -one.seen, one.post.id))
+    return {"hours": HOURS, "posts": [_entry(one) for one in told[:SHOWN]]}
+
+
+def _may_be_told(one: Placed) -> bool:
+    return one.members >= LEAST_MEMBERS and one.seen >= LEAST_SHARE * one.members
+
+
+def _entry(one: Placed) -> dict[str, Any]:
+    return {
+        "id": one.post.id,
+        "title": one.post.title,
+        "excerpt": clean(one.post.text, EXCERPT),
+        "url": one.post.url,
+        "group": clean(one.group, EXCERPT),
+        "seen": one.seen,
+        "members": one.members,
+        "share": one.seen / one.members,
+    }
+
+
+def worth(s: dict[str, Any]) -> float:
+    """The largest share of a group that saw a post: the better it was seen, the more to say."""
+    shares: list[float] = [post["share"] for post in s["posts"]]
+    return min(0.8, max(shares))
+
+
+def news(s: dict[str, Any]) -> float:
+    """Half of that share, for a post that has a title."""
+    shares: list[float] = [post["share"] for post in s["posts"] if post["title"]]
+    return max(shares, default=0.0) / 2
+
+
+SECTION = Section(
+    "seen_by",
+    44,
+    load,
+    build,
+    label="How many of a group saw your post",
+    figures=True,
+    calm=False,
+    worth=worth,
+    news=news,
+)
