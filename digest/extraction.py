@@ -1,11 +1,13 @@
-"""Finds the sentences of templates for catalogues, as an extraction method of Babel (``digest``).
+"""Finds what is to be translated, as extraction methods of Babel.
 
-What stands in ``{% trans %}`` is found with its context and plural, and so are the nouns of
-``count(n, "person", "people")``, as the messages that are looked up: ``{number} person``.
+``digest`` is for templates. What stands in ``{% trans %}`` is found with its context and plural,
+and so are the nouns of ``count(n, "person", "people")``, as the messages that are looked up:
+``{number} person``. ``digest_sections`` finds what the preferences call a section: its ``label``.
 """
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Collection, Iterator, Mapping
 from typing import IO, Any
 
@@ -35,6 +37,22 @@ def extract(
         if isinstance(call.node, nodes.Name) and call.node.name == "count" and len(texts) == 2:
             nouns = tuple(f"{{number}} {text}" for text in texts)
             yield call.lineno, "ngettext", nouns, []
+
+
+def labels(
+    fileobj: IO[bytes],
+    keywords: Mapping[str, Any],
+    comment_tags: Collection[str],
+    options: Mapping[str, Any],
+) -> Iterator[Found]:
+    """The labels of the sections that one file of Python makes."""
+    del keywords, comment_tags, options
+    for call in ast.walk(ast.parse(fileobj.read())):
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "Section":
+            given = {keyword.arg: keyword.value for keyword in call.keywords}
+            label = getattr(given.get("label"), "value", "")
+            if label:
+                yield call.lineno, "gettext", label, []
 
 
 class _Told(Catalogue):

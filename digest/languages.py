@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -55,6 +55,11 @@ class Languages:
             if len(self._kept) < _MOST_KEPT:
                 self._kept[locale] = kept
         return kept
+
+    def first_spoken(self, locales: Iterable[str]) -> Wording:
+        """The words for the first of ``locales`` that is spoken, or else for the site's default."""
+        found = next(filter(None, map(self._matching, locales)), self._default)
+        return self.wording(str(found[0]))
 
     def _made(self, locale: Locale, language: str) -> Wording:
         return Wording(locale, catalogue(language, self._folders))

@@ -13,7 +13,13 @@ from typing import Any, NamedTuple
 
 from babel import Locale
 from babel.core import get_global
-from babel.dates import format_date, format_time, get_day_names
+from babel.dates import (
+    format_date,
+    format_skeleton,
+    format_time,
+    get_datetime_format,
+    get_day_names,
+)
 from babel.numbers import format_compact_decimal, format_decimal, format_percent
 from markupsafe import Markup, escape
 
@@ -40,8 +46,13 @@ _ZEROS = {
 """The digit zero of every numbering system that is some locale's own; Babel has no digits."""
 
 
+def gettext(text: str) -> str:
+    """Mark for extraction; it is translated where it is used."""
+    return text
+
+
 def ngettext(one: str, many: str) -> tuple[str, str]:
-    """Mark both for extraction; they are translated where they are used."""
+    """The same for something counted."""
     return one, many
 
 
@@ -114,7 +125,7 @@ class Wording:
         if 0 <= value < self._ungrouped_below:
             return f"{value}".translate(self._digits)
         if self._grouped is None or value < 0:
-            return self._decimal(value)
+            return self.decimal(value)
         text = f"{value:,}".replace(",", self._grouped)
         return text.translate(self._digits) if self._digits else text
 
@@ -141,9 +152,13 @@ class Wording:
         forms, rule = found
         return forms[rule(value)].replace("{number}", self.number(value))
 
+    def decimal(self, value: float) -> str:
+        """A number that need not be whole: 2.66."""
+        return _decimal(value, self._locale).translate(self._digits)
+
     def times(self, ratio: float) -> str:
         """How many times as much, with one decimal below three: 2.4, 3, 12."""
-        return self._decimal(round(ratio, 1) if ratio < 3 else round(ratio))
+        return self.decimal(round(ratio, 1) if ratio < 3 else round(ratio))
 
     def percent(self, value: int) -> str:
         """Hundredths of something: 62%."""
@@ -210,9 +225,21 @@ class Wording:
         """A part of a day, from one full hour to another: 17:00–19:00, 5–7 PM."""
         return _hours(time(start), time(end), self._locale).translate(self._digits)
 
+    def year(self, number: int) -> str:
+        """A year by itself: 2026."""
+        text = format_skeleton("y", date(number, 1, 1), locale=self._locale)
+        return str(text).translate(self._digits)
+
+    def hour(self, number: int) -> str:
+        """A full hour as clocks show it: 17:00, 5:00 pm."""
+        return format_time(time(number), "short", locale=self._locale).translate(self._digits)
+
     def moment(self, local: datetime) -> str:
         """A day and a time of it: Monday, 7 December 2026, 08:00."""
-        return f"{format_date(local, 'full', locale=self._locale)}, {local:%H:%M}"
+        day = _date(local, "full", self._locale)
+        clock = format_time(local.time(), "short", locale=self._locale)
+        both = str(get_datetime_format("full", self._locale)).replace("'", "")
+        return both.format(clock, day).translate(self._digits)
 
     def isolated(self, text: str) -> str:
         """Plain text that cannot change the direction of what stands around it (Unicode UAX 9)."""
@@ -242,9 +269,6 @@ class Wording:
         for item in items[2:-1]:
             row = self._lists["middle"].format(row, item)
         return self._lists["end"].format(row, items[-1])
-
-    def _decimal(self, value: float) -> str:
-        return _decimal(value, self._locale).translate(self._digits)
 
     def _compact(self, value: int) -> str:
         text = format_compact_decimal(

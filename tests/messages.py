@@ -22,6 +22,7 @@ SOURCES = [
     *[("digest.extraction:extract", path) for path in sorted((ROOT / "templates").rglob("*.html"))],
     *[("digest.extraction:extract", path) for path in sorted((ROOT / "templates").rglob("*.txt"))],
     *[("python", path) for path in sorted((ROOT / "digest").rglob("*.py"))],
+    *[("digest.extraction:labels", path) for path in sorted((ROOT / "digest").rglob("*.py"))],
 ]
 
 
@@ -52,6 +53,27 @@ def brought_up(language: str, template: Catalog) -> bytes:
     out = BytesIO()
     write_po(out, catalog, width=100, sort_output=True, include_lineno=False)
     return out.getvalue()
+
+
+def write_marked(folder: Path, language: str) -> list[str]:
+    """A catalogue below ``folder`` that says each message in English between marks and numbered.
+
+    ``⟦17 Save⟧`` is the message at place 17 of the returned list, each as it stands in the sources.
+    """
+    catalog = Catalog(locale=language, fuzzy=False)
+    ids: list[str] = []
+    for message in extracted():
+        if message.id:
+            one, many = (message.id,) * 2 if isinstance(message.id, str) else message.id
+            said = f"⟦{len(ids)} {many}⟧"
+            forms = said if isinstance(message.id, str) else (said,) * catalog.num_plurals
+            catalog.add(message.id, forms, context=message.context)
+            ids.append(one)
+    file = folder / "locale" / language / "LC_MESSAGES" / "digest.po"
+    file.parent.mkdir(parents=True)
+    with file.open("wb") as out:
+        write_po(out, catalog)
+    return ids
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from digest.sentences import Sentences
 from tests.community import village
 from tests.conftest import Front
 from tests.mails import ALL, BRAND, LINKS, card, focus, headline, new_post, snapshot, usual
-from tests.messages import LANGUAGES, LOCALE, brought_up, extracted, kept
+from tests.messages import LANGUAGES, LOCALE, brought_up, extracted, kept, write_marked
 
 PIECES = re.compile(r"\{\w+\}|</?\w+>")
 EVERY = ("en", *LANGUAGES)
@@ -103,17 +103,7 @@ def test_only_a_form_that_means_one_number_may_do_without_it(language: str) -> N
 def marked(tmp_path_factory: pytest.TempPathFactory) -> Renderer:
     """A renderer whose Japanese is each English message between marks."""
     folder = tmp_path_factory.mktemp("marked")
-    catalog = Catalog(locale="ja", fuzzy=False)
-    for message in extracted():
-        if message.id:
-            one = message.id if isinstance(message.id, str) else message.id[1]
-            said = f"⟦{one}⟧"
-            forms = said if isinstance(message.id, str) else (said,)
-            catalog.add(message.id, forms, context=message.context)
-    file = folder / "locale" / "ja" / "LC_MESSAGES" / "digest.po"
-    file.parent.mkdir(parents=True)
-    with file.open("wb") as out:
-        write_po(out, catalog)
+    write_marked(folder, "ja")
     brand = Brand("⁂", "https://1.2", postal_address="⁂", write_url="https://1.2/3")
     return Renderer(brand, overrides=folder)
 

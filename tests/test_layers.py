@@ -16,7 +16,8 @@ LAYERS = {
     "data": "models migrations database ingest subscriptions preferences personal ledger demo",
     "the mail": (
         "audience facts weeks history judgements presence reactors sorting following followers"
-        " estimates sections editing compose snapshots colour folders catalogues sentences extraction"
+        " estimates sections editing compose snapshots colour folders catalogues sentences"
+        " extraction"
         " mirroring inline lines wording languages compiled templating render message dkim mail"
         " smtp"
     ),

@@ -267,6 +267,7 @@ def test_deleting_takes_two_pages_and_a_tick_and_is_final(desk: Desk) -> None:
     assert desk.client.post(f"{desk.preferences}/delete").status_code == 400
     unsure = desk.client.post(f"{desk.preferences}/delete", data={"confirm": confirm})
     assert (unsure.status_code, "Tick the box first" in unsure.text) == (422, True)
+    assert re.search(r'<input [^>]*id="sure"[^>]*aria-describedby="problem-sure"', unsure.text)
     assert desk.tables() == before
     form = {"confirm": confirm, "sure": "1"}
     for _ in range(2):
@@ -430,11 +431,46 @@ def test_an_impossible_choice_is_said_and_nothing_is_changed(
     before = desk.tables()
     answer = desk.choose(**changes, numbers="")
     assert answer.status_code == 422
-    alert = re.search(r'<p class="problem" role="alert">([^<]*)</p>', answer.text)
+    (field,) = changes
+    alert = re.search(r'role="alert">.*?</ul>', answer.text, re.DOTALL)
     assert alert
-    assert said in alert[1]
+    assert re.findall(r'<a href="#(\w+)">([^<]*)</a>', alert[0]) == [
+        (field, message(answer, field))
+    ]
+    assert said in message(answer, field)
     assert "<script" not in answer.text
     assert desk.tables() == before
+
+
+def message(answer: httpx.Response, field: str) -> str:
+    """What stands at a field that cannot be taken, which is described by it."""
+    told = f'aria-describedby="problem-{field}"'
+    assert re.search(rf'<(select|fieldset) [^>]*id="{field}"[^>]*{told}', answer.text)
+    (found,) = re.findall(rf'<p class="problem" id="problem-{field}">([^<]*)</p>', answer.text)
+    return str(found)
+
+
+def test_a_refused_form_keeps_what_was_chosen_and_names_every_field(desk: Desk) -> None:
+    before = desk.tables()
+    sent = {
+        "frequency": ["monthly"],
+        "weekday": ["4"],
+        "hour": ["17"],
+        "timezone": ["Asia/Tokyo"],
+        "locale": ["de"],
+    }
+    answer = desk.client.post(desk.preferences, data=sent)
+    assert fields(answer.text) == sent
+    assert "<h1>Not saved yet</h1>" in answer.text
+    wrong = {"section": ["nonsense"], "weekday": ["9"], "timezone": ["Mars/Olympus"]}
+    answer = desk.client.post(desk.preferences, data=sent | wrong | {"numbers": ["1"]})
+    again = sent | {"weekday": ["0"], "timezone": [""], "numbers": ["1"]}
+    assert fields(answer.text) == again
+    for field in wrong:
+        assert message(answer, field)
+    assert desk.tables() == before
+    saved = desk.client.post(desk.preferences, data=again | {"section": ["usual"]})
+    assert fields(saved.text) == again | {"section": ["usual"]}
 
 
 @pytest.mark.parametrize(

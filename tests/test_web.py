@@ -321,7 +321,7 @@ def test_the_copy_stays_readable_for_who_has_no_subscription_row(
 
 @pytest.mark.parametrize(
     "said",
-    ["Views", "People", "Reactions", "Your usual range", "48 hours", "Best received", "00:00"],
+    ["Views", "People", "Reactions", "Your usual range", "48 hours", "Best received", "midnight"],
 )
 def test_how_we_count_defines_every_word_of_the_mail(said: str, client: Client) -> None:
     assert said in client.get("/counting").text

@@ -22,6 +22,8 @@ from digest.web.keeping import Keeper
 from digest.web.operators import Operator
 from digest.web.reader import Reader
 from digest.web.site import Site
+from digest.web.speech import recognise
+from digest.wording import Wording
 
 MAX_PORT = 65_535
 _log = logging.getLogger("digest.web")
@@ -31,19 +33,26 @@ def create_app(settings: Settings, database: Database) -> Starlette:
     """All pages over ``database``; raises a DigestError where settings or templates are wrong."""
     site = Site.prepare(settings, database)
 
-    def problem(_request: Request, error: Exception) -> Response:
+    def problem(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
-        page = site.pages.problem(status)
+        page = site.pages.problem(_words(request), status)
         page.headers.update(getattr(error, "headers", None) or {})
         return page
 
-    def out_of_reach(_request: Request, error: Exception) -> Response:
+    def out_of_reach(request: Request, error: Exception) -> Response:
         _log.error("the database cannot be used: %s", error)
-        return site.pages.problem(503)
+        return site.pages.problem(site.speech.asked(request), 503)
 
-    def expired(_request: Request, error: Exception) -> Response:
-        user = error.user_id if isinstance(error, LinkExpired) else ""
-        return site.pages.page("expired.html", 410, leave=site.links.unsubscribe(user))
+    def expired(request: Request, error: Exception) -> Response:
+        user = recognise(request, error.user_id if isinstance(error, LinkExpired) else "")
+        leave = site.links.unsubscribe(user)
+        return site.pages.page(_words(request), "expired.html", 410, leave=leave)
+
+    def _words(request: Request) -> Wording:
+        try:
+            return site.speech.to(request)
+        except DatabaseError:
+            return site.speech.asked(request)
 
     doors = (Reader, Chooser, Corrector, Keeper, Operator)
     app = Starlette(

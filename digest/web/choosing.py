@@ -6,7 +6,7 @@ to it. Saving answers with the page itself, so that sending the form twice is sa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -23,10 +23,25 @@ from digest.preferences import Preferences, Reader, find, save, sends
 from digest.web import forms
 from digest.web.forms import Form, FormError
 from digest.web.site import Site
+from digest.web.speech import recognise
 from digest.web.tokens import opened
 from digest.window import zone, zones
+from digest.wording import gettext
 
 Change = Callable[[Preferences], Preferences]
+_MAP = {
+    "Africa": gettext("Africa"),
+    "America": gettext("America"),
+    "Antarctica": gettext("Antarctica"),
+    "Arctic": gettext("Arctic"),
+    "Asia": gettext("Asia"),
+    "Atlantic": gettext("Atlantic Ocean"),
+    "Australia": gettext("Australia"),
+    "Europe": gettext("Europe"),
+    "Indian": gettext("Indian Ocean"),
+    "Pacific": gettext("Pacific Ocean"),
+}
+_ELSEWHERE = gettext("Elsewhere")
 _LESS = ("fortnightly", "monthly", "eventful", forms.PAUSED)
 
 
@@ -55,8 +70,9 @@ class Chooser:
 
     async def choose(self, request: Request) -> Response:
         """Keep what the form says; a form that cannot be says why and changes nothing."""
+        user = self._user(request)
         form = await forms.read_form(request)
-        return await run_in_threadpool(self._choose, request, form)
+        return await run_in_threadpool(self._choose, request, user, form)
 
     def ask_less(self, request: Request) -> Response:
         """The few ways to get fewer mails, a button each."""
@@ -65,13 +81,13 @@ class Chooser:
 
     async def choose_less(self, request: Request) -> Response:
         """Take one of them."""
+        user = self._user(request)  # whose link is wrong need not be told about the form
         form = await forms.read_form(request)
-        self._user(request)  # whose link is wrong need not be told about the form
         often = forms.single(form, "frequency")
         if often not in _LESS:
             raise HTTPException(400)
         change = _pause if often == forms.PAUSED else partial(_less, Frequency(often))
-        return await run_in_threadpool(self._change, request, change)
+        return await run_in_threadpool(self._change, request, user, change)
 
     def ask_keep(self, request: Request) -> Response:
         """Ask somebody whose mails became fewer whether they want them weekly."""
@@ -79,21 +95,22 @@ class Chooser:
 
     async def keep(self, request: Request) -> Response:
         """Mail them weekly from now on, whether they post or not."""
+        user = self._user(request)
         await forms.read_form(request)
-        return await run_in_threadpool(self._change, request, _always)
+        return await run_in_threadpool(self._change, request, user, _always)
 
-    def _choose(self, request: Request, form: Form) -> Response:
-        user, now = self._user(request), datetime.now(UTC)
+    def _choose(self, request: Request, user: str, form: Form) -> Response:
         reader = self._reader(user)
         try:
             spoken = self._site.mailer.renderer.languages.names
             wanted = forms.chosen(form, reader.preferences, self._sections, spoken)
         except FormError as error:
-            return self._form(request, reader, status=422, problem=str(error))
-        return self._form(request, self._saved(user, lambda _: wanted, now), saved=True)
+            return self._form(request, reader, sent=form, wrong=error.fields)
+        saved = self._saved(user, lambda _: wanted, datetime.now(UTC))
+        return self._form(request, saved, saved=True)
 
-    def _change(self, request: Request, change: Change) -> Response:
-        reader = self._saved(self._user(request), change, datetime.now(UTC))
+    def _change(self, request: Request, user: str, change: Change) -> Response:
+        reader = self._saved(user, change, datetime.now(UTC))
         return self._page("chosen.html", request, reader)
 
     def _saved(self, user: str, change: Change, now: datetime) -> Reader:
@@ -104,10 +121,8 @@ class Chooser:
             return save(session, self._site.settings, reader, change(reader.preferences), now)
 
     def _user(self, request: Request) -> str:
-        now = datetime.now(UTC)
-        return opened(
-            request, self._site.guesses, lambda t: self._site.links.read_preferences(t, now)
-        )
+        read = partial(self._site.links.read_preferences, now=datetime.now(UTC))
+        return recognise(request, opened(request, self._site.guesses, read))
 
     def _reader(self, user: str) -> Reader:
         with self._site.database.reading() as session:
@@ -121,20 +136,20 @@ class Chooser:
         request: Request,
         reader: Reader,
         *,
-        status: int = 200,
-        problem: str = "",
+        sent: Form | None = None,
+        wrong: Collection[str] = (),
         saved: bool = False,
     ) -> Response:
-        words = self._site.words
+        filled = forms.filled(reader.preferences, self._sections)
         return self._page(
             "preferences.html",
             request,
             reader,
-            status=status,
-            problem=problem,
+            status=422 if wrong else 200,
+            problems={field: forms.PROBLEMS[field] for field in wrong},
+            filled=filled if sent is None else forms.typed(sent, filled, wrong),
             saved=saved,
             sections=self._sections,
-            weekdays=[words.weekday(day) for day in range(7)],
             zones=_grouped_zones(reader.preferences.timezone),
             languages=self._site.mailer.renderer.languages.names,
         )
@@ -144,7 +159,8 @@ class Chooser:
     ) -> Response:
         """A page of choices: each knows the reader's own, and when the next mail comes."""
         depth = request.url.path.rstrip("/").rpartition("/p/")[2].count("/") + 1
-        return self._site.pages.page(
+        return self._site.page(
+            request,
             template,
             status,
             root="../" * depth,
@@ -152,32 +168,24 @@ class Chooser:
             leave=self._site.links.unsubscribe(reader.user_id).rpartition("/")[2],
             reader=reader,
             chosen=reader.preferences,
-            often=_often(reader.preferences),
             following=self._following(reader),
             adapts=self._site.settings.adaptive_cadence,
             **values,
         )
 
-    def _following(self, reader: Reader) -> dict[str, str] | None:
+    def _following(self, reader: Reader) -> dict[str, Any] | None:
         """When the next mail is due, in the reader's own time; None where none is."""
         now = datetime.now(UTC)
         slot = next(sends(reader, self._site.settings, now), None)
         if slot is None:
             return None
-        moment = self._site.words.moment(slot.astimezone(zone(reader.timezone)))
-        return {"at": "" if slot <= now else moment, "zone": reader.timezone}
+        local = slot.astimezone(zone(reader.timezone))
+        return {"at": None if slot <= now else local, "zone": reader.timezone}
 
-    @staticmethod
-    def _fewer(reader: Reader) -> list[str]:
+    def _fewer(self, reader: Reader) -> list[str]:
         """The choices that would be fewer than now."""
-        return [choice for choice in _LESS if choice != _often(reader.preferences)]
-
-
-def _often(preferences: Preferences) -> str:
-    """Which button of the form is pressed."""
-    if preferences.off:
-        return forms.OFF
-    return forms.PAUSED if preferences.paused else preferences.frequency
+        now = forms.filled(reader.preferences, self._sections).frequency
+        return [choice for choice in _LESS if choice != now]
 
 
 def _less(frequency: Frequency, preferences: Preferences) -> Preferences:
@@ -194,9 +202,9 @@ def _always(preferences: Preferences) -> Preferences:
 
 
 def _grouped_zones(own: str | None) -> dict[str, list[str]]:
-    """The zones of the list by continent; the reader's own is always among them."""
+    """The zones of the list by what the map calls their first word; the own is always there."""
     names = sorted(zones() | ({own} if own else set()))
     groups: dict[str, list[str]] = {}
     for name in names:
-        groups.setdefault(name.partition("/")[0], []).append(name)
+        groups.setdefault(_MAP.get(name.partition("/")[0], _ELSEWHERE), []).append(name)
     return groups

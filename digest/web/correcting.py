@@ -23,6 +23,7 @@ from digest.sorting import Sorted, correct, latest
 from digest.web import forms
 from digest.web.forms import Form
 from digest.web.site import Site
+from digest.web.speech import recognise
 from digest.web.tokens import opened
 
 SPAN = timedelta(weeks=8)
@@ -56,8 +57,7 @@ class Corrector:
         user, now = self._user(request), datetime.now(UTC)
         wanted = _wanted(form)
         if wanted is None:
-            problem = "Choose one of the kinds of the list."
-            return self._page(request, self._listed(request), 422, problem=problem)
+            return self._page(request, self._listed(request), 422, problem=True)
         with self._site.database.writing() as session:
             # Only what is listed, which is the reader's own, can be said anything of.
             correct(session, _latest(session, user, now), wanted, now)
@@ -73,10 +73,11 @@ class Corrector:
         listed: list[Sorted],
         status: int = 200,
         *,
-        problem: str = "",
+        problem: bool = False,
         saved: bool = False,
     ) -> Response:
-        return self._site.pages.page(
+        return self._site.page(
+            request,
             "kinds.html",
             status,
             root="../../",
@@ -90,7 +91,7 @@ class Corrector:
 
     def _user(self, request: Request) -> str:
         read = partial(self._site.links.read_preferences, now=datetime.now(UTC))
-        return opened(request, self._site.guesses, read)
+        return recognise(request, opened(request, self._site.guesses, read))
 
 
 def _latest(session: Session, user: str, now: datetime) -> list[Sorted]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from urllib.parse import parse_qs
 
 from starlette.exceptions import HTTPException
@@ -12,14 +13,44 @@ from digest.cadence import Frequency
 from digest.preferences import Preferences
 from digest.web.guard import read_body
 from digest.window import zones
+from digest.wording import gettext
 
 MAX_FIELDS = 200
 OFF, PAUSED = "off", "paused"
 Form = Mapping[str, list[str]]
 
 
+PROBLEMS = {
+    "frequency": gettext("Choose how often the mail should come."),
+    "weekday": gettext("Choose one of the seven days."),
+    "hour": gettext("Choose one of the hours of the list."),
+    "timezone": gettext("Choose one of the time zones of the list."),
+    "section": gettext("Keep at least one part of the mail, or choose to get none at all."),
+    "locale": gettext("Choose one of the languages of the list."),
+}
+"""What its reader is told, by field, in the order of the page."""
+
+
 class FormError(ValueError):
-    """A form that cannot be taken; the message is for its reader."""
+    """A form that cannot be taken, because of these fields of :data:`PROBLEMS`."""
+
+    def __init__(self, fields: Collection[str]) -> None:
+        super().__init__(" ".join(PROBLEMS[field] for field in fields))
+        self.fields = fields
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What is marked in the form, as the values of its fields."""
+
+    frequency: str
+    adaptive: bool
+    weekday: str
+    hour: str
+    timezone: str
+    sections: Collection[str]
+    numbers: bool
+    locale: str
 
 
 async def read_form(request: Request) -> Form:
@@ -42,52 +73,72 @@ def single(form: Form, name: str) -> str:
     return values[0] if len(values) == 1 else ""
 
 
+def filled(preferences: Preferences, sections: Collection[str]) -> Filled:
+    """The form of what a reader has chosen before."""
+    often = OFF if preferences.off else PAUSED if preferences.paused else preferences.frequency
+    return Filled(
+        frequency=often,
+        adaptive=preferences.adaptive,
+        weekday=str(preferences.weekday),
+        hour=str(preferences.hour),
+        timezone=preferences.timezone or "",
+        sections=set(sections) - preferences.hidden,
+        numbers=preferences.numbers,
+        locale=preferences.locale or "",
+    )
+
+
+def typed(form: Form, before: Filled, wrong: Collection[str]) -> Filled:
+    """The form as it was sent; where a list has no such entry (``wrong``), it shows the old one."""
+
+    def entry(name: str, otherwise: str) -> str:
+        return otherwise if name in wrong else single(form, name)
+
+    return Filled(
+        frequency=single(form, "frequency"),
+        adaptive=bool(single(form, "adaptive")),
+        weekday=entry("weekday", before.weekday),
+        hour=entry("hour", before.hour),
+        timezone=entry("timezone", before.timezone),
+        sections=form.get("section", ()),
+        numbers=bool(single(form, "numbers")),
+        locale=entry("locale", before.locale),
+    )
+
+
 def chosen(
     form: Form, before: Preferences, sections: Collection[str], languages: Collection[str]
 ) -> Preferences:
     """What the form says; ``sections`` can be switched off, and ``languages`` are spoken.
 
-    Everything is looked at before anything is taken: a :class:`FormError` names the field.
+    Everything is looked at before anything is taken: a :class:`FormError` names the fields.
     """
-    often = single(form, "frequency")
-    wanted = set(form.get("section", ()))
-    if sections and not wanted & set(sections):
-        raise FormError("Keep at least one part of the mail, or choose to get none at all.")
+    sent = {name: single(form, name) for name in PROBLEMS}
+    often, wanted = sent["frequency"], set(form.get("section", ()))
+    fine = {
+        "frequency": often in {OFF, PAUSED, *Frequency},
+        "weekday": _up_to(sent["weekday"], 6),
+        "hour": _up_to(sent["hour"], 23),
+        "timezone": sent["timezone"] in {"", before.timezone} or sent["timezone"] in zones(),
+        "section": not sections or not wanted.isdisjoint(sections),
+        "locale": sent["locale"] in {"", before.locale, *languages},
+    }
+    wrong = [field for field in PROBLEMS if not fine[field]]
+    if wrong:
+        raise FormError(wrong)
     return Preferences(
-        frequency=before.frequency if often in {OFF, PAUSED} else _frequency(often),
+        frequency=before.frequency if often in {OFF, PAUSED} else Frequency(often),
         off=often == OFF,
         paused=often == PAUSED,
         adaptive=bool(single(form, "adaptive")),
-        weekday=_number(form, "weekday", 6, "Choose one of the seven days."),
-        hour=_number(form, "hour", 23, "Choose an hour from 0 to 23."),
-        timezone=_zone(single(form, "timezone"), before.timezone),
-        locale=_locale(single(form, "locale"), before.locale, languages),
+        weekday=int(sent["weekday"]),
+        hour=int(sent["hour"]),
+        timezone=sent["timezone"] or None,
+        locale=sent["locale"] or None,
         hidden=frozenset(sections) - wanted,
         numbers=bool(single(form, "numbers")),
     )
 
 
-def _frequency(text: str) -> Frequency:
-    try:
-        return Frequency(text)
-    except ValueError:
-        raise FormError("Choose how often the mail should come.") from None
-
-
-def _number(form: Form, name: str, most: int, otherwise: str) -> int:
-    text = single(form, name)
-    if not (text.isascii() and text.isdigit() and len(text) <= 2 and int(text) <= most):
-        raise FormError(otherwise)
-    return int(text)
-
-
-def _zone(text: str, before: str | None) -> str | None:
-    if text and text != before and text not in zones():
-        raise FormError("Choose one of the time zones of the list.")
-    return text or None
-
-
-def _locale(text: str, before: str | None, languages: Collection[str]) -> str | None:
-    if text and text != before and text not in languages:
-        raise FormError("Choose one of the languages of the list.")
-    return text or None
+def _up_to(text: str, most: int) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 2 and int(text) <= most

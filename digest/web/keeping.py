@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 
@@ -20,10 +21,14 @@ from digest.web import forms
 from digest.web.chart import chart
 from digest.web.forms import Form
 from digest.web.site import Site
+from digest.web.speech import recognise
 from digest.web.tokens import opened
 from digest.window import Period
+from digest.wording import gettext
 
 WEEKS = 52
+_TOO_LONG = gettext("The page was open for long: please press again.")
+_UNSURE = gettext("Tick the box first.")
 
 
 class Keeper:
@@ -48,11 +53,15 @@ class Keeper:
         user = self._known(request)
         with self._site.database.reading() as session:
             found = past_weeks(session, user, WEEKS)
-        words = self._site.words
+        words = self._site.speech.to(request)
+
+        def name(period: str) -> str:
+            return words.week(Period.parse(period).monday)
+
         listed = [
             {
-                "name": words.week(Period.parse(week.period).monday),
-                "year": week.period[:4],
+                "name": name(week.period),
+                "year": Period.parse(week.period).year,
                 "week": week,
                 "mail": self._site.links.browser(user, week.period).rpartition("/")[2],
             }
@@ -63,8 +72,7 @@ class Keeper:
             request,
             weeks=listed,
             chart=chart(found),
-            number=words.number,
-            week=lambda period: words.week(Period.parse(period).monday),
+            name=name,
         )
 
     def data(self, request: Request) -> Response:
@@ -74,6 +82,7 @@ class Keeper:
 
     async def download(self, request: Request) -> Response:
         """All of it as a file. A POST, because it is much work, and programs open every link."""
+        self._user(request)
         await forms.read_form(request)
         return await run_in_threadpool(self._download, request)
 
@@ -83,7 +92,9 @@ class Keeper:
 
     async def delete(self, request: Request) -> Response:
         """Delete everything, if the page was really seen and the box ticked."""
-        return await run_in_threadpool(self._delete, request, await forms.read_form(request))
+        user = self._user(request)
+        form = await forms.read_form(request)
+        return await run_in_threadpool(self._delete, request, user, form)
 
     def _download(self, request: Request) -> Response:
         user = self._known(request)
@@ -95,28 +106,38 @@ class Keeper:
             headers={"Content-Disposition": 'attachment; filename="digest-data.json"'},
         )
 
-    def _delete(self, request: Request, form: Form) -> Response:
-        user, now = self._user(request), datetime.now(UTC)
+    def _delete(self, request: Request, user: str, form: Form) -> Response:
+        now = datetime.now(UTC)
         try:
             meant = self._site.links.read_erasing(forms.single(form, "confirm"), now) == user
         except LinkExpired:
-            return self._question(request, user, "The page was open for long: please press again.")
+            sure = bool(forms.single(form, "sure"))
+            return self._question(request, user, {"confirm": _TOO_LONG}, sure=sure)
         except LinkError as error:
             raise HTTPException(400) from error
         if not meant:
             raise HTTPException(400)
         if not forms.single(form, "sure"):
-            return self._question(request, user, "Tick the box first.")
+            return self._question(request, user, {"sure": _UNSURE})
+        words = self._site.speech.to(request)  # whose language is forgotten with the rest
         with self._site.database.writing() as session:
             personal.erase(session, user, now)
-        return self._site.pages.page("deleted.html")
+        return self._site.pages.page(words, "deleted.html")
 
-    def _question(self, request: Request, user: str, problem: str = "") -> Response:
+    def _question(
+        self,
+        request: Request,
+        user: str,
+        problems: Mapping[str, str] | None = None,
+        *,
+        sure: bool = False,
+    ) -> Response:
         return self._page(
             "delete.html",
             request,
-            422 if problem else 200,
-            problem=problem,
+            422 if problems else 200,
+            problems=problems or {},
+            sure=sure,
             confirm=self._site.links.erasing(user, datetime.now(UTC)),
         )
 
@@ -124,11 +145,11 @@ class Keeper:
         self, template: str, request: Request, status: int = 200, **values: object
     ) -> Response:
         token = request.path_params["token"]
-        return self._site.pages.page(template, status, root="../../", token=token, **values)
+        return self._site.page(request, template, status, root="../../", token=token, **values)
 
     def _user(self, request: Request) -> str:
         read = partial(self._site.links.read_preferences, now=datetime.now(UTC))
-        return opened(request, self._site.guesses, read)
+        return recognise(request, opened(request, self._site.guesses, read))
 
     def _known(self, request: Request) -> str:
         """The reader of the link; who is gone has no pages."""

@@ -59,6 +59,7 @@ class Operator:
             raise HTTPException(404)
         period, states = self._latest()
         return self._site.pages.page(
+            self._site.english,
             "home.html",
             period=period,
             states=states,
@@ -74,7 +75,9 @@ class Operator:
         path = self._path(request)
         mail = mailbox.read(path)
         subject = dict(mail.headers).get("Subject", "") or "(no subject)"
-        return self._site.pages.page("mail.html", mail=mail, subject=subject, name=path.name)
+        return self._site.pages.page(
+            self._site.english, "mail.html", mail=mail, subject=subject, name=path.name
+        )
 
     def html(self, request: Request) -> Response:
         """The HTML part alone, locked up; its links open in a tab of their own."""

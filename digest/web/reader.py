@@ -23,6 +23,7 @@ from digest.snapshots import stored
 from digest.web.guard import HEADERS, read_body
 from digest.web.pages import MAIL_POLICY
 from digest.web.site import Site
+from digest.web.speech import recognise
 from digest.web.tokens import opened
 
 _subscriptions = table(Subscription)
@@ -54,27 +55,26 @@ class Reader:
         if row is None or row.erased_at is not None:
             raise HTTPException(404)
         if row.unsubscribed_at is None:
-            return self._site.pages.page("unsubscribe.html")
-        return self._site.pages.page("left.html", undo=f"{token}/undo")
+            return self._site.page(request, "unsubscribe.html")
+        return self._site.page(request, "left.html", undo=f"{token}/undo")
 
     async def leave(self, request: Request) -> Response:
         """Stop mailing the reader; a second time, or of a deleted user, it is as well."""
+        user = self._user(request, always=True)
         await read_body(request)
-        user_id, token = self._user(request, always=True), request.path_params["token"]
-        known = await run_in_threadpool(self._leave, user_id)
-        return self._site.pages.page("left.html", undo=f"{token}/undo" if known else None)
+        return await run_in_threadpool(self._leave, request, user)
 
     async def come_back(self, request: Request) -> Response:
         """Undo :meth:`leave`."""
+        user = self._user(request)
         await read_body(request)
-        if not await run_in_threadpool(self._come_back, self._user(request)):
-            raise HTTPException(404)
-        return self._site.pages.page("back.html", leave=f"../{request.path_params['token']}")
+        return await run_in_threadpool(self._come_back, request, user)
 
     def mail(self, request: Request) -> Response:
         """The mail as it was sent, made from the numbers that were frozen then."""
         read = self._site.links.read_browser
         user_id, period = opened(request, self._site.guesses, read)
+        recognise(request, user_id)
         day = select(_subscriptions.c.weekday).where(_subscriptions.c.user_id == user_id)
         with self._site.database.reading() as session:
             snapshot = stored(session, user_id, period)
@@ -89,23 +89,25 @@ class Reader:
 
     def counting(self, request: Request) -> Response:
         """How we count."""
-        del request
-        return self._site.pages.page("counting.html")
+        return self._site.page(request, "counting.html")
 
     def _user(self, request: Request, *, always: bool = False) -> str:
         read = self._site.links.read_unsubscribe
-        return opened(request, self._site.guesses, read, always=always)
+        return recognise(request, opened(request, self._site.guesses, read, always=always))
 
-    def _leave(self, user_id: str) -> bool:
-        """Whether it can be undone."""
+    def _leave(self, request: Request, user_id: str) -> Response:
         with self._site.database.writing() as session:
             known = subscriptions.unsubscribe(session, user_id, datetime.now(UTC))
             if not known and session.get(User, user_id) is not None:
                 # Somebody who may be enrolled later: saying “you have left” would be untrue.
                 raise HTTPException(404)
             erased = select(_subscriptions.c.erased_at).where(_subscriptions.c.user_id == user_id)
-            return known and session.scalar(erased) is None
+            undone = known and session.scalar(erased) is None
+        undo = f"{request.path_params['token']}/undo" if undone else None
+        return self._site.page(request, "left.html", undo=undo)
 
-    def _come_back(self, user_id: str) -> bool:
+    def _come_back(self, request: Request, user_id: str) -> Response:
         with self._site.database.writing() as session:
-            return subscriptions.resubscribe(session, user_id, datetime.now(UTC))
+            if not subscriptions.resubscribe(session, user_id, datetime.now(UTC)):
+                raise HTTPException(404)
+        return self._site.page(request, "back.html", leave=f"../{request.path_params['token']}")

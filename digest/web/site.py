@@ -5,6 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
 
 from digest.catalogues import SOURCE
 from digest.config import Settings
@@ -13,6 +17,7 @@ from digest.links import Links
 from digest.mail import Mailer
 from digest.sections import Section, sections
 from digest.web.pages import Pages
+from digest.web.speech import Speech
 from digest.web.tokens import Guesses
 from digest.wording import Wording
 
@@ -28,22 +33,32 @@ class Site:
     mailer: Mailer
     sections: Sequence[Section]
     guesses: Guesses
+    speech: Speech
+
+    def page(
+        self, request: Request, template: str, status: int = 200, **values: Any
+    ) -> HTMLResponse:
+        """A page in the language of who asks for it."""
+        return self.pages.page(self.speech.to(request), template, status, **values)
 
     @property
-    def words(self) -> Wording:
-        """The words of the pages, which speak English."""
+    def english(self) -> Wording:
+        """The words of the operator's pages."""
         return self.mailer.renderer.languages.wording(SOURCE)
 
     @classmethod
     def prepare(cls, settings: Settings, database: Database) -> Site:
         """Compile the templates and derive the keys; raises what is wrong with either."""
         found = sections()
+        mailer = Mailer(settings, found)
+        languages = mailer.renderer.languages
         return cls(
             settings,
             database,
             Links(settings.base_url, settings.signing_keys()),
-            Pages(settings),
-            Mailer(settings, found),
+            Pages(settings, languages.wording("")),
+            mailer,
             found,
             Guesses(time.monotonic),
+            Speech(languages, database),
         )
