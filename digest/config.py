@@ -88,6 +88,9 @@ class Settings(BaseSettings):
         "#0b6b57", description="the one accent colour", pattern=r"^#[0-9a-fA-F]{6}$"
     )
     logo_url: str = Field("", description="an https address of the logo; empty: the name in type")
+    suggest_people: bool = Field(
+        False, description="name members to each other: you say that they agreed to it"
+    )
     templates: Path | None = Field(None, description="a folder whose templates override ours")
     secret_key: SecretStr | None = Field(
         None, description="signs links and Message-IDs; none: one is made and kept in VAR"

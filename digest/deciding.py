@@ -87,7 +87,8 @@ def decide(
     )
     gates = {user: audience.gates(author, week, tz) for user, author in known.items()}
     welcome = [user for user, passed in gates.items() if all(gate.passed for gate in passed)]
-    batch = Batch(week, tz, tuple(welcome), shop.site)
+    suggest = shop.settings.suggest_people
+    batch = Batch(week, tz, tuple(welcome), shop.site, suggest_people=suggest)
     loaded = snapshots.load(session, batch, shop.sections)
     reach(Point.COMPOSING)
     composed: dict[str, Composed] = {}

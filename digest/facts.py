@@ -40,12 +40,14 @@ class Batch:
     """Users who share a week: the same period in the same zone. The unit of every query.
 
     ``site`` keeps what is the same for all batches of a run, so that it is worked out once.
+    ``suggest_people``: the platform says that its members agree to be suggested to each other.
     """
 
     period: Period
     tz: ZoneInfo
     users: tuple[str, ...]
     site: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    suggest_people: bool = False
     _known: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property

@@ -57,6 +57,7 @@ PURE = [
     "links",
     "address",
     "text",
+    "companions",
     "colour",
     "sentences",
     "extraction",
