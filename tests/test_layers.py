@@ -15,7 +15,8 @@ LAYERS = {
     "leaves": "errors window cadence faults config stats links address text",
     "data": "models migrations database ingest subscriptions preferences personal ledger demo",
     "the mail": (
-        "audience facts weeks history judgements sections compose snapshots"
+        "audience facts weeks history judgements acts naming companions topics regularity"
+        " pool finds sections compose snapshots"
         " colour folders catalogues sentences extraction mirroring inline lines wording languages"
         " templating render message dkim mail smtp"
     ),
