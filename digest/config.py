@@ -91,6 +91,9 @@ class Settings(BaseSettings):
     brand_accounts: str = Field(
         "", description="ids of users that speak for an organisation, with spaces between them"
     )
+    suggest_people: bool = Field(
+        False, description="name members to each other: you say that they agreed to it"
+    )
     templates: Path | None = Field(None, description="a folder whose templates override ours")
     secret_key: SecretStr | None = Field(
         None, description="signs links and Message-IDs; none: one is made and kept in VAR"

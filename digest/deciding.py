@@ -97,7 +97,15 @@ def decide(
     )
     gates = {user: audience.gates(author, week, tz) for user, author in known.items()}
     welcome = [user for user, passed in gates.items() if all(gate.passed for gate in passed)]
-    batch = Batch(week, tz, tuple(welcome), shop.site, brands=shop.settings.brands, told=anew or {})
+    batch = Batch(
+        week,
+        tz,
+        tuple(welcome),
+        shop.site,
+        brands=shop.settings.brands,
+        suggest_people=shop.settings.suggest_people,
+        told=anew or {},
+    )
     loaded = snapshots.load(session, batch, shop.sections, frozen=anew is None)
     reach(Point.COMPOSING)
     composed: dict[str, Composed] = {}

@@ -40,8 +40,9 @@ class Batch:
     """Users who share a week: the same period in the same zone. The unit of every query.
 
     ``site`` keeps what is the same for all batches of a run, so that it is worked out once;
-    ``brands`` are the accounts that speak for an organisation. ``told`` stands before what is
-    stored of the sections of earlier mails, by user and period.
+    ``brands`` are the accounts that speak for an organisation; ``suggest_people``: the platform
+    says that its members agree to be suggested to each other. ``told`` stands before what is stored
+    of the sections of earlier mails, by user and period.
     """
 
     period: Period
@@ -49,6 +50,7 @@ class Batch:
     users: tuple[str, ...]
     site: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
     brands: frozenset[str] = frozenset()
+    suggest_people: bool = False
     told: Mapping[tuple[str, str], str] = field(default_factory=dict, compare=False, repr=False)
     _known: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 

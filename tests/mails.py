@@ -516,6 +516,36 @@ def counted_kinds() -> Snapshot:
     return snapshot({"headline": headline(), "kinds": few})
 
 
+def others() -> Snapshot:
+    """A mail that speaks of other people and of their posts."""
+    ferry = {"title": "The last ferry", "excerpt": "", "url": "https://fieldnotes.example/p/ferry"}
+    untitled = {"title": "", "excerpt": "No title at all", "url": "https://fieldnotes.example/p/x"}
+    nobody: dict[str, Any] = {"post": None, "latest": None}
+    people = [
+        {"name": "Noor Haddad", "reason": "both", "count": 4, "post": ferry, "latest": untitled},
+        {"name": "\u202eمريم <b>", "reason": "shared", "count": 12, **nobody},
+        {"name": "Bob Ito", "reason": "replied", "count": 2, **nobody, "latest": ferry},
+    ]
+    post = {"id": "p", "by": "Tomás", "topic": "gardens", "tags": ["rising", "hot"]}
+    post |= {"published": "2026-11-15"}
+    posts = [
+        ferry | post | {"excerpt": "It left at nine, with nobody on it."},
+        untitled | post | {"by": "", "topic": "حدائق", "tags": ["gem"]},
+        ferry | post | {"title": "x" * 300, "tags": []},
+    ]
+    rhythm = {"streak": 5, "longer": False, "posts": 3, "usual": 1.5}
+    sharing = {"posts": posts, "topics": ["gardens", "ferries"], "rhythm": rhythm}
+    return snapshot({"headline": headline(), "people": {"people": people}, "sharing": sharing})
+
+
+def rhythm_alone() -> Snapshot:
+    """A steady author, one reader in common, and nothing to share."""
+    known = {"name": "Vic", "reason": "both", "count": 3, "post": None, "latest": None}
+    rhythm = {"streak": 26, "longer": True, "posts": None, "usual": None}
+    sharing = {"posts": [], "topics": [], "rhythm": rhythm}
+    return snapshot({"headline": headline(), "people": {"people": [known]}, "sharing": sharing})
+
+
 ALL = {
     "rich": rich,
     "counters": counters,
@@ -526,4 +556,6 @@ ALL = {
     "naughty": naughty,
     "estimated": estimated,
     "counted_kinds": counted_kinds,
+    "others": others,
+    "rhythm_alone": rhythm_alone,
 }

@@ -16,10 +16,9 @@ LAYERS = {
     "data": "models migrations database ingest subscriptions preferences personal ledger demo",
     "the mail": (
         "audience facts weeks history judgements presence reactors sorting following followers"
-        " estimates sections editing compose snapshots colour folders catalogues sentences"
-        " extraction"
-        " mirroring inline lines wording languages compiled templating render message dkim mail"
-        " smtp"
+        " estimates acts naming companions topics regularity pool finds sections editing compose"
+        " snapshots colour folders catalogues sentences extraction mirroring inline lines wording"
+        " languages compiled templating render message dkim mail smtp"
     ),
     "use": "bounces planning deciding recorder run workers look backtest pruning checks",
     "doors": "console scheduler web cli",
@@ -60,6 +59,7 @@ PURE = [
     "address",
     "text",
     "kinds",
+    "companions",
     "colour",
     "sentences",
     "extraction",

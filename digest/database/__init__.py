@@ -5,7 +5,7 @@ promises.
 """
 
 from digest.database.dialect import append, execute_many, fetch, insert, insert_missing, written
-from digest.database.functions import among, later, seconds
+from digest.database.functions import among, later, paired, seconds
 from digest.database.migrating import require_version
 from digest.database.sessions import Database, Load
 
@@ -19,6 +19,7 @@ __all__ = [
     "insert",
     "insert_missing",
     "later",
+    "paired",
     "require_version",
     "seconds",
     "written",

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, ColumnElement, Text, bindparam
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Text, bindparam, tuple_
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -94,3 +94,45 @@ def _seconds_sqlite(element: seconds, compiler: SQLCompiler, **options: Any) -> 
 def _seconds_postgresql(element: seconds, compiler: SQLCompiler, **options: Any) -> str:
     instant = compiler.process(element.clauses, **options)
     return f"CAST(floor(extract(epoch FROM {instant})) AS bigint)"
+
+
+def paired(first: ColumnElement[str], second: ColumnElement[str], name: str) -> ColumnElement[bool]:
+    """Are the two columns one of the pairs of texts that the parameter ``name`` is given, a list?
+
+    Each pair is looked up by itself, where two :func:`among` would ask for every combination.
+    """
+    return tuple_(first, second).bool_op("IN")(_EachPair(bindparam(name, type_=_Pairs)))
+
+
+class _Pairs(TypeDecorator[Collection[tuple[str, str]]]):
+    """Many pairs as one parameter: JSON, in a database of either kind."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(
+        self, value: Collection[tuple[str, str]] | None, dialect: Dialect
+    ) -> str:
+        """Python to database."""
+        del dialect
+        return json.dumps([list(pair) for pair in value or ()])
+
+
+class _EachPair(FunctionElement[str]):
+    """The pairs of one parameter, as a sub-query with two columns."""
+
+    inherit_cache = True
+
+
+@compiles(_EachPair, "sqlite")
+def _each_pair_sqlite(element: _EachPair, compiler: SQLCompiler, **options: Any) -> str:
+    pairs = compiler.process(element.clauses, **options)
+    both = "json_extract(value, '$[0]'), json_extract(value, '$[1]')"
+    return f"(SELECT {both} FROM json_each({pairs}))"  # noqa: S608 - no values, a parameter
+
+
+@compiles(_EachPair, "postgresql")
+def _each_pair_postgresql(element: _EachPair, compiler: SQLCompiler, **options: Any) -> str:
+    pairs = compiler.process(element.clauses, **options)
+    each = f"json_array_elements(CAST({pairs} AS json)) AS pair"
+    return f"(SELECT pair->>0, pair->>1 FROM {each})"  # noqa: S608 - no values, a parameter
