@@ -15,8 +15,8 @@ LAYERS = {
     "leaves": "errors window cadence faults config stats links address text kinds",
     "data": "models migrations database ingest subscriptions preferences personal ledger demo",
     "the mail": (
-        "audience facts weeks history judgements presence reactors sorting following followers"
-        " estimates acts naming companions topics regularity pool finds sections editing compose"
+        "audience facts weeks history judgements presence reactors sorting following estimates"
+        " followers acts naming companions topics regularity pool finds sections editing compose"
         " snapshots colour folders catalogues sentences extraction mirroring inline lines wording"
         " languages compiled templating render message dkim mail smtp"
     ),
