@@ -313,7 +313,12 @@ def test_the_worst_mail_stays_below_100_kb(digest: Front, query: str) -> None:
     there.user("alice", "&" * 100)
     for n in range(3):
         there.user(f"fan-{n}", "😀&" * 50)
-    worst = {"title": "&'\"<😀" * 80, "text": "\"'&<😀" * 1000}
+    there.rows["groups"].append({"id": "g", "name": "&<😀" * 50})
+    for n in range(40):
+        there.user(f"reader-{n}")
+        there.rows["memberships"].append({"group_id": "g", "user_id": f"reader-{n}"})
+        there.rows["follows"].append({"follower_id": f"reader-{n}", "followee_id": "alice"})
+    worst = {"title": "&'\"<😀" * 80, "text": "\"'&<😀" * 1000, "group_id": "g"}
     url = "https://site.example/{}?" + query
     for n in range(1, 13):
         old = MONDAY - timedelta(weeks=n)
@@ -326,7 +331,9 @@ def test_the_worst_mail_stays_below_100_kb(digest: Front, query: str) -> None:
             there.reaction(f"new-{n}", f"fan-{fan}", "reply", MONDAY + timedelta(hours=fan + 2))
     (mail,) = mails_of(digest, there)
     told = digest("preview", "alice", *WEEK, "--format", "json", at=NOW).json["sections"]
-    assert list(told) == ["headline", "usual", "top_posts", "new_posts", "next"]
+    always = ["headline", "usual", "top_posts", "new_posts", "next"]
+    assert [name for name in told if name in always] == always
+    assert len(told) > len(always)
     assert len(told["top_posts"]["posts"]) == 5
     assert len(told["new_posts"]["posts"]) == 3
     assert len(shown(mail, "html").encode()) < HUNDRED_KB

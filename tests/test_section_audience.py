@@ -564,7 +564,6 @@ def entry(title: str, **changes: Any) -> dict[str, Any]:
         "id": "p",
         "title": title,
         "excerpt": "",
-        "url": "https://site.example/p",
         "reach": 37,
         "reached": 0,
         "followers": 0,

@@ -98,7 +98,6 @@ def _entry(post: Judged, facts: Facts) -> dict[str, Any]:
         "id": post.id,
         "title": post.title,
         "excerpt": clean(post.text, EXCERPT),
-        "url": post.url,
         "reach": post.reach or 0,
         "reached": reached,
         "followers": followers,

@@ -159,7 +159,6 @@ def _entry(one: Placed) -> dict[str, Any]:
         "id": one.post.id,
         "title": one.post.title,
         "excerpt": clean(one.post.text, EXCERPT),
-        "url": one.post.url,
         "group": clean(one.group, EXCERPT),
         "seen": one.seen,
         "members": one.members,
