@@ -247,15 +247,15 @@ def follows(town: Town, who: str, by: str, at: datetime) -> bool:
 
 def whose_repost(town: Town, view: dict[str, Any]) -> str:
     """Whom the definition counts a view by a repost with."""
-    earliest: dict[str, datetime] = {}
+    latest: dict[str, datetime] = {}
     for act in sorted(town.reactions, key=lambda act: act["at"]):
         if act["post_id"] == view["post_id"] and act["at"] <= view["at"]:
-            earliest.setdefault(act["actor_id"], act["at"])
-    followed = [who for who in earliest if follows(town, who, view["viewer_id"], view["at"])]
+            latest[act["actor_id"]] = act["at"]
+    followed = [who for who in latest if follows(town, who, view["viewer_id"], view["at"])]
     if followed:
-        return max(sorted(followed), key=lambda who: earliest[who])
+        return max(sorted(followed), key=lambda who: latest[who])
     known = {row["followee_id"] for row in town.follows}
-    return min(earliest) if len(earliest) == 1 and not earliest.keys() & known else ""
+    return min(latest) if len(latest) == 1 and not latest.keys() & known else ""
 
 
 def by_hand(town: Town) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """People who came to the author's posts through others: by a repost, or without following.
 
-A person came the way of their first view of the week. Whoever that view came to by a repost is
-counted with the latest person whose repost they can have seen: who had reposted that post before,
-and whom they followed at the time. Where they followed none of them, and only one person had
-reposted it, and nothing is known of who follows that person, it is that person; else nobody.
+A person came the way of their first view of the week. If that was by a repost, they are counted
+with whoever of the people they followed at the time had reposted the post last. Where they followed
+none, and only one other person had reposted it, and nothing is known of who follows that person, it
+is that person; else nobody.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, func, or_, select
 from sqlmodel import Session
 
 from digest.database import among, fetch
@@ -23,8 +23,6 @@ LEAST = 10
 """So many people must have come through others; and so many followers make followers known."""
 NAMED_FROM = 5
 """A reposter is named who brought at least so many people."""
-REPOSTERS = 100
-"""Of a post that more people reposted, only the last hundred are looked at."""
 BY_REPOST = "repost"
 
 _follows = table(Follow)
@@ -82,14 +80,17 @@ _CARRIED = select(
     _FIRST.c.author_id,
     func.count(),
     func.sum(case((_REPOSTED, 1), else_=0)),
-    func.sum(case((or_(_REPOSTED, ~_FOLLOWS), 1), else_=0)),
+    func.sum(case((_REPOSTED, 1), (among(_FIRST.c.author_id, "followed") & ~_FOLLOWS, 1), else_=0)),
 ).group_by(_FIRST.c.author_id)
-_FOLLOWERS = (
-    select(_follows.c.followee_id)
-    .where(among(_follows.c.followee_id, "users"))
-    .group_by(_follows.c.followee_id)
-    .having(func.count(_follows.c.follower_id.distinct()) >= LEAST)
+_MANY_FOLLOWERS = (
+    select(_follows.c.follower_id)
+    .where(_follows.c.followee_id == users.c.id)
+    .distinct()
+    .limit(1)
+    .offset(LEAST - 1)
+    .exists()
 )
+_FOLLOWERS = select(users.c.id).where(among(users.c.id, "users"), _MANY_FOLLOWERS)
 
 _IN_ORDER = (views.c.at, case((views.c.via == BY_REPOST, 0), else_=1), views.c.post_id)
 _WAYS = (
@@ -106,70 +107,49 @@ _WAYS = (
     .where(*_NAMED_OTHERS)
     .subquery()
 )
-_CAME = select(_WAYS).where(_WAYS.c.place == 1, _WAYS.c.via == BY_REPOST).cte("came")
-_FIRST_REPOSTS = (
-    select(reactions.c.post_id, reactions.c.actor_id, func.min(reactions.c.at).label("at"))
-    .join(posts, posts.c.id == reactions.c.post_id)
+_CAME = select(_WAYS).where(_WAYS.c.place == 1, _WAYS.c.via == BY_REPOST).subquery()
+_REPOSTED_BEFORE = (
+    reactions.c.post_id == _CAME.c.post_id,
+    reactions.c.type == ReactionType.REPOST,
+    reactions.c.at <= _CAME.c.at,
+    reactions.c.actor_id != _CAME.c.author_id,
+    reactions.c.actor_id != _CAME.c.viewer_id,
+)
+_LATEST_FOLLOWED = (
+    select(reactions.c.actor_id)
     .where(
-        reactions.c.post_id.in_(select(_CAME.c.post_id)),
-        reactions.c.type == ReactionType.REPOST,
-        reactions.c.at < bindparam("end"),
-        reactions.c.actor_id != posts.c.author_id,
+        *_REPOSTED_BEFORE,
+        select(_follows.c.follower_id)
+        .where(_followed(reactions.c.actor_id, _CAME.c.viewer_id, _CAME.c.at))
+        .correlate(reactions, _CAME)
+        .exists(),
     )
-    .group_by(reactions.c.post_id, reactions.c.actor_id)
-    .subquery()
+    .order_by(reactions.c.at.desc(), reactions.c.actor_id)
+    .limit(1)
+    .correlate(_CAME)
+    .scalar_subquery()
 )
-_OF_POST = _FIRST_REPOSTS.c.post_id
-_BY_TIME = (_FIRST_REPOSTS.c.at, _FIRST_REPOSTS.c.actor_id)
-_REPOSTS = select(
-    _FIRST_REPOSTS,
-    func.row_number().over(partition_by=_OF_POST, order_by=_BY_TIME).label("place"),
-    func.lead(_FIRST_REPOSTS.c.at).over(partition_by=_OF_POST, order_by=_BY_TIME).label("next"),
-    func.count().over(partition_by=_OF_POST).label("number"),
-).cte("reposts")
-_KNOWN_FOLLOWERS = (
-    select(_follows.c.follower_id).where(_follows.c.followee_id == _REPOSTS.c.actor_id).exists()
+_ONLY_ONE = (
+    select(func.min(reactions.c.actor_id))
+    .where(*_REPOSTED_BEFORE)
+    .having(func.min(reactions.c.actor_id) == func.max(reactions.c.actor_id))
+    .correlate(_CAME)
+    .scalar_subquery()
 )
-_ONLY_ONE = and_(
-    _REPOSTS.c.place == 1, or_(_REPOSTS.c.next.is_(None), _REPOSTS.c.next > _CAME.c.at)
+_SOURCES = select(
+    _CAME.c.author_id, _LATEST_FOLLOWED.label("followed"), _ONLY_ONE.label("only")
+).subquery()
+_FOLLOWED_BY_SOME = (
+    select(_follows.c.follower_id).where(_follows.c.followee_id == _SOURCES.c.only).exists()
 )
-_FOLLOWED_REPOSTER = _followed(_REPOSTS.c.actor_id, _CAME.c.viewer_id, _CAME.c.at)
-_CAN_HAVE_SEEN = (
-    select(
-        _CAME.c.author_id,
-        _CAME.c.viewer_id,
-        _REPOSTS.c.actor_id,
-        func.row_number()
-        .over(
-            partition_by=(_CAME.c.author_id, _CAME.c.viewer_id),
-            order_by=(_REPOSTS.c.at.desc(), _REPOSTS.c.actor_id),
-        )
-        .label("place"),
-    )
-    .join(
-        _REPOSTS,
-        and_(
-            _REPOSTS.c.post_id == _CAME.c.post_id,
-            _REPOSTS.c.at <= _CAME.c.at,
-            _REPOSTS.c.actor_id != _CAME.c.viewer_id,
-            _REPOSTS.c.place > _REPOSTS.c.number - REPOSTERS,
-        ),
-    )
-    .where(
-        or_(
-            select(_follows.c.follower_id).where(_FOLLOWED_REPOSTER).exists(),
-            and_(_ONLY_ONE, ~_KNOWN_FOLLOWERS),
-        )
-    )
-    .subquery()
-)
+_SOURCE = func.coalesce(_SOURCES.c.followed, case((~_FOLLOWED_BY_SOME, _SOURCES.c.only)))
 _BROUGHT = (
-    select(_CAN_HAVE_SEEN.c.author_id, users.c.name, func.count().label("people"))
-    .join(users, users.c.id == _CAN_HAVE_SEEN.c.actor_id)
-    .where(_CAN_HAVE_SEEN.c.place == 1, users.c.name != "")
-    .group_by(_CAN_HAVE_SEEN.c.author_id, users.c.id, users.c.name)
+    select(_SOURCES.c.author_id, users.c.name, func.count().label("people"))
+    .join_from(_SOURCES, users, users.c.id == _SOURCE)
+    .where(users.c.name != "")
+    .group_by(_SOURCES.c.author_id, users.c.id, users.c.name)
     .having(func.count() >= NAMED_FROM)
-    .order_by(_CAN_HAVE_SEEN.c.author_id, func.count().desc(), users.c.id)
+    .order_by(_SOURCES.c.author_id, func.count().desc(), users.c.id)
 )
 
 
@@ -181,9 +161,9 @@ def load(session: Session, batch: Batch) -> dict[str, Carried]:
         return {}
     followed = {user for (user,) in fetch(session, _FOLLOWERS, users=seen)}
     found = {}
-    for author, of, reposts, others in fetch(session, _CARRIED, users=seen, **span(batch.window)):
-        known = author in followed
-        found[author] = Carried(of, others if known else reposts, reposts, known)
+    asked = {"users": seen, "followed": list(followed), **span(batch.window)}
+    for author, of, reposts, people in fetch(session, _CARRIED, **asked):
+        found[author] = Carried(of, people, reposts, author in followed)
     spread = [user for user, one in found.items() if one.reposts >= NAMED_FROM]
     rows = fetch(session, _BROUGHT, users=spread, **span(batch.window)) if spread else []
     for author, name, people in rows:
