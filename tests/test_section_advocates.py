@@ -219,6 +219,17 @@ def test_a_viewer_is_the_latest_followed_reposter_s_or_the_only_one_s(
     database.close()
 
 
+def test_only_whom_a_viewer_followed_at_that_time_brought_them(database: Database) -> None:
+    """Ana was followed until then, and Cem is only since; of Ben and Dee the later one counts."""
+    shop = Shop()
+    for hour, name in enumerate(("ben", "dee", "ana", "cem")):
+        shop.react(name, float(hour), kind="repost")
+    shop.views = {("p", "v", 10.0, "repost"), ("p", "w", 10.0, "repost")}
+    shop.follows = {("ana", "v", -900.0, 10.0), ("cem", "v", 11.0, None)}
+    shop.follows |= {("ben", "v", -900.0, None), ("dee", "v", 10.0, None)}
+    assert dict(loaded(shop.store(database)).viewers) == {"dee": 1}  # w followed nobody of four
+
+
 # --- who gets it ---------------------------------------------------------------------------------
 
 
@@ -250,7 +261,7 @@ def test_the_mail_names_no_way_to_reach_them_and_reminds_of_disclosure() -> None
     renderer = Renderer(BRAND)
     mail = renderer.render(snapshot({"advocates": {"people": people}}), LINKS)
     text = " ".join(mail.text.split())
-    assert "7 weeks · 12 posts · 34 people saw you by their reposts" in text
+    assert "7 weeks · 12 posts · 34 people saw your posts by way of their reposts" in text
     assert "3 weeks · 1 post " in text
     assert "nobody here has agreed to be approached" in text
     assert "have them say openly that they do" in text
