@@ -119,7 +119,8 @@ class Renderer:
         names = _FROM_CALLER | _vocabulary(words, "txt").keys()
         self._templates = partial(Templates, folders, palette(brand.accent), names, inlined=inlined)
         self._pages: dict[str, tuple[Template, ...]] = {}
-        self.stylesheet = self._prepared(words).stylesheet
+        prepared = self._prepared(words)
+        self.stylesheet, self.markup = prepared.stylesheet, prepared.markup
 
     def _prepared(self, words: Wording) -> Templates:
         templates = self._templates(words)

@@ -7,7 +7,7 @@ found when the templates are loaded or only when data meets them.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from pathlib import Path
@@ -58,12 +58,27 @@ class Templates:
         self._environment = _Environment(files, Sentences.speaking(words.catalogue))
         source, file, _ = files.get_source(self._environment, STYLESHEET)
         self.stylesheet = Stylesheet.load(source, file, colours).turned(words.direction)
-        self._environment.loader = _Prepared(files, self.stylesheet if inlined else None)
+        self._loader = _Prepared(files, self.stylesheet if inlined else None)
+        self._environment.loader = self._loader
         _check_all(self._environment, files, names)
 
     def get(self, name: str) -> Template:
         """A compiled template, by its place below ``email/``."""
         return self._environment.get_template(name)
+
+    def markup(self) -> Iterator[tuple[str, str]]:
+        """Each template of HTML: its file, and all its branches as HTML, a 0 for every value."""
+        for name in self._loader.list_templates():
+            if name.endswith(".html"):
+                source, file, _ = self._loader.get_source(self._environment, name)
+                yield (
+                    file,
+                    "".join(
+                        "0" if kind == "variable_begin" else text
+                        for _, kind, text in self._environment.lex(source)
+                        if kind in {"data", "variable_begin"}
+                    ),
+                )
 
 
 def run(template: Template, context: dict[str, Any]) -> str:
@@ -135,6 +150,9 @@ class _Prepared(BaseLoader):
     def __init__(self, files: FileSystemLoader, stylesheet: Stylesheet | None) -> None:
         self._files = files
         self._stylesheet = stylesheet
+
+    def list_templates(self) -> list[str]:
+        return self._files.list_templates()
 
     def get_source(self, environment: Environment, template: str) -> Source:
         source, file, _ = self._files.get_source(environment, template)

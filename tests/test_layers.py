@@ -17,7 +17,7 @@ LAYERS = {
     "the mail": (
         "audience facts weeks history judgements sections compose snapshots"
         " colour folders catalogues sentences extraction mirroring inline lines wording languages"
-        " templating render message dkim mail smtp"
+        " templating render clients message dkim mail smtp"
     ),
     "use": "bounces planning deciding recorder run workers look pruning checks",
     "doors": "console scheduler web cli",
@@ -68,6 +68,7 @@ PURE = [
     "templating",
     "compose",
     "render",
+    "clients",
     "message",
     "dkim/signing",
     "bounces/mime",
