@@ -26,7 +26,7 @@ from digest.models import Delivery, Subscription, table
 from digest.web import listen, server
 from digest.window import Period
 from tests.databases import REQUIRED
-from tests.test_look import CHROMIUM, PICTURES
+from tests.test_look import CHROMIUM, FAINT, PICTURES
 
 AXE = Path(__file__).resolve().parents[1] / "var" / "axe/node_modules/axe-core/axe.min.js"
 PHONE = 375
@@ -285,4 +285,8 @@ def test_axe_finds_nothing_and_the_page_fits_a_phone(
         ]
         assert (scheme, said) == (scheme, [])
         assert len(found["passes"]) > 5
+        # Stricter than axe, which lets large text be fainter and leaves out what it is unsure of.
+        words = page.evaluate(FAINT)
+        assert (scheme, words["faint"]) == (scheme, [])
+        assert words["seen"] > 3
     context.close()
