@@ -129,7 +129,8 @@ class Renderer:
             Templates, folders, palette(brand.accent), names, inlined=inlined, cache=cache
         )
         self._pages: dict[str, tuple[Template, ...]] = {}
-        self.stylesheet = self._prepared(words).stylesheet
+        prepared = self._prepared(words)
+        self.stylesheet, self.markup = prepared.stylesheet, prepared.markup
 
     def _prepared(self, words: Wording) -> Templates:
         templates = self._templates(words)

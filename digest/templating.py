@@ -7,7 +7,7 @@ found when the templates are loaded or only when data meets them.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from collections.abc import Set as AbstractSet
 from functools import lru_cache, partial
 from pathlib import Path
@@ -64,6 +64,7 @@ class Templates:
             if name.endswith((".html", ".txt"))
         }
         stylesheet = self.stylesheet if inlined else None
+        self._sources, self._inlined = sources, stylesheet
         made_from = (stylesheet, sorted(names), sources, words.catalogue)
         codes = compiled.kept(
             cache,
@@ -76,6 +77,20 @@ class Templates:
     def get(self, name: str) -> Template:
         """A compiled template, by its place below ``email/``."""
         return self._environment.get_template(name)
+
+    def markup(self) -> Iterator[tuple[str, str]]:
+        """Each template of HTML: its file, and all its branches as HTML, a 0 for every value."""
+        for name, (source, file) in self._sources.items():
+            if name.endswith(".html"):
+                text = inline(source, self._inlined, file) if self._inlined else source
+                yield (
+                    file,
+                    "".join(
+                        "0" if kind == "variable_begin" else piece
+                        for _, kind, piece in self._environment.lex(text)
+                        if kind in {"data", "variable_begin"}
+                    ),
+                )
 
 
 def run(template: Template, context: dict[str, Any]) -> str:

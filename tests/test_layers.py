@@ -18,7 +18,7 @@ LAYERS = {
         "audience facts weeks history judgements presence reactors sorting following estimates"
         " followers acts naming companions topics regularity pool finds sections editing compose"
         " snapshots colour folders catalogues sentences extraction mirroring inline lines wording"
-        " languages compiled templating render message dkim mail smtp"
+        " languages compiled templating render clients message dkim mail smtp"
     ),
     "use": "bounces planning deciding recorder run workers look backtest pruning checks",
     "doors": "console scheduler web cli",
@@ -72,6 +72,7 @@ PURE = [
     "editing",
     "compose",
     "render",
+    "clients",
     "message",
     "dkim/signing",
     "bounces/mime",

@@ -12,7 +12,11 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
+from email.message import EmailMessage
+from email.utils import parseaddr
+from functools import cache
 from itertools import pairwise
 from math import ceil, floor, sqrt
 from pathlib import Path
@@ -22,13 +26,20 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from digest.clients import HTML_LIMIT
+from digest.compose import Snapshot
+from digest.render import Renderer
 from tests.community import Community
 from tests.conftest import Front, body
 from tests.conversions import deskdrop, devto, facebook, hacker_news, medium, read, wordpress
+from tests.mails import BRAND, LINKS
 
 DAY = timedelta(days=1)
 MORNING = time(10, 30)
 """What is only known by its date is stored at this time of day."""
+LARGEST = 100_000
+"""Bytes of HTML that no mail may have; a large webmail cuts a little above."""
+assert LARGEST < HTML_LIMIT
 
 
 class Figures(NamedTuple):
@@ -65,12 +76,14 @@ def digests(digest: Front, path: Path, period: str, *more: str) -> dict[str, dic
     status = digest("status", "--week", period, "--json").json
     ((users,),) = ask(digest, "SELECT count(*) FROM users")
     assert sum(status["states"].values()) == status["audience"] == users
-    assert status["states"].get("sent", 0) == len(digest.kept)
+    kept = digest.kept
+    assert status["states"].get("sent", 0) == len(kept)
     rows = ask(
         digest, "SELECT user_id, body FROM snapshots WHERE period = ? AND body IS NOT NULL", period
     )
     told = {user: json.loads(snapshot) for user, snapshot in rows}
-    check_every_text(digest, told)
+    check_every_text(told, kept)
+    check_the_largest(digest, period, told, kept)
     return told
 
 
@@ -84,7 +97,7 @@ def text_of(digest: Front, user: str) -> str:
     return " ".join(body(digest.mail_to(address)).split())
 
 
-def check_every_text(digest: Front, told: Mapping[str, Mapping[str, Any]]) -> None:
+def check_every_text(told: Mapping[str, Mapping[str, Any]], kept: list[EmailMessage]) -> None:
     """No mail shows a zero as news, or what a program says instead of a figure."""
     words = " ".join(
         post["title"] + post["excerpt"]
@@ -92,12 +105,32 @@ def check_every_text(digest: Front, told: Mapping[str, Mapping[str, Any]]) -> No
         for section in ("top_posts", "so_far", "new_posts")
         for post in snapshot["sections"].get(section, {"posts": []})["posts"]
     )
-    for mail in digest.kept:
+    for mail in kept:
         text = re.sub(r"https?://\S+", "", body(mail))
         assert not re.search(r"\b0 (views?|people|reactions?|posts?)\b", text), text
         for word in re.findall(r"\b(?:None|nan|null|undefined|inf)\b|\{\{|\}\}", text):
             assert word in words, text
         assert "-0" not in str(mail["Subject"])
+
+
+def check_the_largest(
+    digest: Front, period: str, told: dict[str, dict[str, Any]], kept: list[EmailMessage]
+) -> None:
+    """The mail with the most HTML is shown whole, and would be in every other language."""
+    sizes = {parseaddr(str(mail["To"]))[1]: len(body(mail, "html").encode()) for mail in kept}
+    for address in sorted(sizes, key=lambda one: sizes[one])[-1:]:
+        ((user,),) = ask(digest, "SELECT id FROM users WHERE email = ?", address)
+        assert sizes[address] < LARGEST, f"{user} in {period}: {sizes[address]:,} bytes of HTML"
+        snapshot = Snapshot.from_json(told[user])
+        for language in ("en", "de", "es", "fr", "ja", "ar"):
+            html = renderer().render(replace(snapshot, locale=language), LINKS).html
+            size = len(html.encode())
+            assert size < LARGEST, f"{user} in {period}, in {language}: {size:,} bytes of HTML"
+
+
+@cache
+def renderer() -> Renderer:
+    return Renderer(BRAND)
 
 
 # --- counting ------------------------------------------------------------------------------------

@@ -10,13 +10,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
-from digest import config, ledger
+from digest import clients, config, ledger
 from digest.bounces import opened
 from digest.bounces import parse_url as parse_bounces_url
 from digest.checks.finding import Finding
 from digest.config import Settings
 from digest.database import Database
-from digest.errors import DigestError, DnsUnavailable
+from digest.errors import DigestError, DnsUnavailable, TemplateError
 from digest.mail import Mailer
 from digest.sections import sections
 from digest.smtp import Connection, Server, Timeouts, parse_url
@@ -58,8 +58,19 @@ def run_checks(now: datetime, timeouts: Timeouts = PATIENCE) -> list[Finding]:
     if settings.bounces_url is not None:
         _look(findings, "bounces", lambda: _bounces(settings), "the mailbox can be read")
     if ready is not None:
+        findings += _unshown(ready)
         findings += _authenticity(settings, now)
     return findings
+
+
+def _unshown(mailer: Mailer) -> Iterator[Finding]:
+    """What of the templates, the operator's own among them, some mail programs do not show."""
+    for file, markup in mailer.renderer.markup():
+        for problem in clients.unsupported(markup):
+            hint = "readers who use it see something else; leave it out, or say the same plainly"
+            yield Finding(
+                "mails", "", TemplateError(file, None, f"{problem}", hint=hint), advice=True
+            )
 
 
 def _authenticity(settings: Settings, now: datetime) -> Iterator[Finding]:

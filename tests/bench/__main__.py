@@ -17,13 +17,14 @@ from statistics import median
 
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from digest.database import Database
 from digest.demo.people import NAMED
 from digest.models import Subscription, table
 from tests import databases
-from tests.bench import machine, stages, tutorial
+from tests.bench import clicks, machine, mails, stages, tutorial
+from tests.bench.clicks import Answered
 from tests.bench.machine import Measured
 
 out = Console(highlight=False)
@@ -38,6 +39,8 @@ def main() -> None:
     parser.add_argument(
         "--sizes", type=int, nargs="*", default=[1000, 10_000], help="authors in the size test"
     )
+    parser.add_argument("--clicks", type=int, default=5000, help="people who unsubscribe")
+    parser.add_argument("--mails", type=int, default=300, help="mails in the test of languages")
     parser.add_argument("--postgres", action="store_true", help="the size test on PostgreSQL")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="digest-bench-") as folder:
@@ -48,6 +51,10 @@ def main() -> None:
             importing(root / "import", asked.views)
         if asked.sizes:
             sizes(root, asked.sizes, postgres=asked.postgres)
+        if asked.clicks:
+            clicking(root / "clicks", asked.clicks, asked.rounds)
+        if asked.mails:
+            mailing(root / "mails", asked.mails)
         databases.stop_server()
 
 
@@ -163,6 +170,59 @@ def sizes(root: Path, numbers: list[int], *, postgres: bool) -> None:
         shown.add_row(*row, f"{done.peak_mib:.0f}")
         shutil.rmtree(folder)
     out.print(shown)
+
+
+def clicking(folder: Path, people: int, rounds: int) -> None:
+    """One-click unsubscribing: everybody once, and once more, beside a page that does nothing."""
+    folder.mkdir()
+    machine.digest(folder, "demo", "--users", str(people))
+    database, subscriptions = Database(_file(folder)), table(Subscription)
+    with database.reading() as session:
+        users = list(session.scalars(select(subscriptions.c.user_id)))
+    paths = clicks.links(folder, users)
+    found: dict[str, list[Answered]] = {name: [] for name in ("hello", "first", "again")}
+    bare = ("-m", "tests.bench.hello")
+    ours = ("-m", "digest", "web", "--port")
+    with clicks.serving(folder, *bare) as hello, clicks.serving(folder, *ours) as pages:
+        for _ in range(rounds):
+            with database.writing() as session:
+                session.execute(update(subscriptions).values(unsubscribed_at=None))
+            found["hello"].append(clicks.press(*hello, ["/hello"] * len(paths)))
+            found["first"].append(clicks.press(*pages, paths))
+            found["again"].append(clicks.press(*pages, paths))
+    database.close()
+    names = {
+        "hello": "a page that does nothing, same framework and server",
+        "first": "one-click POST, everybody once",
+        "again": "one-click POST, everybody once more",
+    }
+    title = f"{len(paths):,} POSTs over {clicks.CONNECTIONS} connections, medians of {rounds}"
+    shown = Table("what", "POSTs/s", "ratio", "processor ms", title=title)
+    bare_rate = median(answered.rate for answered in found["hello"])
+    for name, what in names.items():
+        rate = median(answered.rate for answered in found[name])
+        each = median(answered.each for answered in found[name])
+        shown.add_row(what, f"{rate:,.0f}", f"{rate / bare_rate:.2f}", f"{each:.2f}")
+    out.print(shown)
+
+
+def mailing(folder: Path, number: int) -> None:
+    """The same mails in every language, and what it costs to sign them."""
+    folder.mkdir()
+    post = mails.community(folder, number)
+    title = f"Bytes of {len(post.letters):,} mails of the demo"
+    shown = Table("language", "HTML", "largest", "message", "largest", title=title)
+    for one in mails.sizes(post):
+        figures = (median(one.html), max(one.html), median(one.message), max(one.message))
+        shown.add_row(one.language, *(f"{figure:,.0f}" for figure in figures))
+    out.print(shown)
+    spent = mails.signing(post, folder)
+    made = spent.pop("made")
+    costs = Table("signed by", "ms", "with / without", title="Processor time of DKIM per mail")
+    costs.add_row("nobody: rendered and written", f"{made:.3f}", "1.00")
+    for name, each in spent.items():
+        costs.add_row(name, f"{each:.3f}", f"{(made + each) / made:.2f}")
+    out.print(costs)
 
 
 _LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)

@@ -49,21 +49,22 @@ def sink() -> Iterator[int]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        asyncio.run(_answers(port))
+        asyncio.run(answers(port))
         yield port
     finally:
         process.terminate()
         process.wait()
 
 
-async def _answers(port: int) -> None:
-    for _ in range(100):
+async def answers(port: int) -> None:
+    """Return when somebody listens on ``port`` of the loopback."""
+    for _ in range(1000):
         with contextlib.suppress(OSError):
             _, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.close()
             return
         await asyncio.sleep(0.02)
-    sys.exit(f"smtp-sink does not answer on port {port}")
+    sys.exit(f"nothing answers on port {port}")
 
 
 def source(port: int, *, messages: int, size: int) -> float:

@@ -52,8 +52,8 @@ def measure(folder: Path, original: Path, port: int) -> tuple[list[Snapshot], in
     database, now, stages = Database(f"sqlite:///{file}"), datetime.now(UTC), Stages()
     settings = Settings(database_url=f"sqlite:///{file}", var=folder / "var")
     shop = workshop(database, settings)
-    decisions = _decisions(shop, now, stages)
-    welcome = [d for d in decisions if d.stopped_by is None and d.composed]
+    made = decisions(shop, now, stages)
+    welcome = [d for d in made if d.stopped_by is None and d.composed]
     mails = _mails(shop, welcome, now, stages)
     until_stopped(lambda _: _offer(mails, settings, port, stages))
     until_stopped(lambda _: _record(database, settings, now, stages))
@@ -62,19 +62,20 @@ def measure(folder: Path, original: Path, port: int) -> tuple[list[Snapshot], in
     return [d.composed.snapshot for d in welcome if d.composed], size, stages
 
 
-def _decisions(shop: Workshop, now: datetime, stages: Stages) -> list[Decision]:
-    decisions: list[Decision] = []
+def decisions(shop: Workshop, now: datetime, stages: Stages) -> list[Decision]:
+    """What a run decides of the first users, batch by batch, until there are enough of them."""
+    made: list[Decision] = []
     for period, timezone, users in _batches(shop, now):
         with stages.timed("load and compose", MAILS), shop.database.reading() as session:
             decided = decide(session, shop, period, timezone, users)
         with stages.timed("keep snapshots and history", MAILS), shop.database.writing() as session:
             snapshots.keep(session, decided.batch, decided.composed, now)
-        decisions += decided.decisions.values()
-        if len(decisions) >= MAILS:
+        made += decided.decisions.values()
+        if len(made) >= MAILS:
             break
     for name in stages.each:
-        stages.each[name] *= MAILS / len(decisions)
-    return decisions
+        stages.each[name] *= MAILS / len(made)
+    return made
 
 
 def _batches(shop: Workshop, now: datetime) -> Iterator[tuple[str, str, list[str]]]:
