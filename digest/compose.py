@@ -16,7 +16,7 @@ from digest.weeks import AuthorWeek
 
 QUIET_WITHOUT = frozenset({"headline", "usual", "top_posts", "new_posts"})
 """What a quiet week does not show: there is nothing in it, and nothing to hold against anybody."""
-ONLY_NUMBERS = frozenset({"headline", "usual", "so_far", "new_posts"})
+ONLY_NUMBERS = frozenset({"headline", "usual", "so_far", "new_posts", "guess"})
 """What has nothing to say to a reader who does not want to see figures."""
 
 
@@ -47,6 +47,12 @@ class Snapshot:
     def quiet(self) -> bool:
         """Nothing happened, as far as the data tells."""
         return "quiet" in self.sections
+
+    @property
+    def asked(self) -> str:
+        """The post that the reader is asked to guess about; "" if there is none."""
+        ask = self.sections.get("guess", {}).get("ask")
+        return ask["post"]["id"] if ask else ""
 
     def as_json(self) -> dict[str, Any]:
         """The snapshot as plain JSON values; instants are ISO 8601 in UTC."""

@@ -1,4 +1,4 @@
-"""What need not be kept: old views and reactions, snapshots, and the ledger's past.
+"""What need not be kept: old views and reactions, snapshots, guesses, and the ledger's past.
 
 Nothing that a comparison needs goes. Settings are never shorter than the half year that a mail
 looks back on, posts are judged before the facts of their first 48 hours go, and a week whose facts
@@ -37,7 +37,18 @@ from sqlmodel import Session
 from digest import history, judgements, ledger
 from digest.config import Settings
 from digest.database import Database
-from digest.models import Bounce, Delivery, Judgement, Post, Reaction, Run, Snapshot, View, table
+from digest.models import (
+    Bounce,
+    Delivery,
+    Guess,
+    Judgement,
+    Post,
+    Reaction,
+    Run,
+    Snapshot,
+    View,
+    table,
+)
 from digest.window import Period
 
 log = logging.getLogger(__name__)
@@ -50,7 +61,7 @@ REST_SECONDS = 0.1
 
 _posts, _views, _reactions = table(Post), table(View), table(Reaction)
 _judgements, _snapshots, _bounces = table(Judgement), table(Snapshot), table(Bounce)
-_deliveries, _runs = table(Delivery), table(Run)
+_deliveries, _runs, _guesses = table(Delivery), table(Run), table(Guess)
 _ALL = true()
 _EARLIEST_ZONE = timedelta(hours=14)
 _JUDGED_AT = timedelta(hours=judgements.HOURS)
@@ -85,6 +96,7 @@ class Limits:
                 yield facts, and_(_is_past(facts, self.facts), facts.c.post_id.in_(old))
         if self.snapshots is not None:
             yield _snapshots, _snapshots.c.period < str(self.snapshots)
+            yield _guesses, _is_past(_guesses, self.snapshots)
         if self.ledger is not None:
             yield _deliveries, ledger.forgettable(str(self.ledger))
             yield _bounces, _bounces.c.period < str(self.ledger)

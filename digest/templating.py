@@ -156,7 +156,8 @@ def _check_all(environment: Environment, files: FileSystemLoader, known: Abstrac
         except TemplateSyntaxError as error:
             message = error.message or "cannot be read"
             raise TemplateError(file, error.lineno, message) from error
-        if name.startswith("sections/") and _twin(name) not in names:
+        is_part = name.startswith("sections/") and not name.endswith(".subject.txt")
+        if is_part and _twin(name) not in names:
             raise TemplateError(file, None, f"there is no {_twin(name)} beside it")
 
 

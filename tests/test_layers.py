@@ -13,9 +13,11 @@ import digest
 ROOT = Path(digest.__file__).parent
 LAYERS = {
     "leaves": "errors window cadence faults config stats links address text",
-    "data": "models migrations database ingest subscriptions preferences personal ledger demo",
+    "data": (
+        "models migrations database ingest subscriptions preferences personal guesses ledger demo"
+    ),
     "the mail": (
-        "audience facts weeks history judgements sections compose snapshots"
+        "audience facts weeks history judgements guessing sections compose snapshots"
         " colour folders catalogues sentences extraction mirroring inline lines wording languages"
         " templating render message dkim mail smtp"
     ),

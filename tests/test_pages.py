@@ -195,9 +195,9 @@ def test_a_form_sent_as_it_was_shown_changes_nothing(desk: Desk) -> None:
 def test_sections_numbers_and_the_easing_can_be_switched_off_and_on(desk: Desk) -> None:
     desk.choose(section=["top_posts", "next"], numbers="", adaptive="")
     row = desk.subscription()
-    assert row["hidden"] == "headline new_posts usual"
+    assert row["hidden"] == "guess headline new_posts usual"
     assert (row["numbers"], row["adaptive"]) == (False, False)
-    everything = ["headline", "usual", "top_posts", "new_posts", "next"]
+    everything = ["headline", "usual", "top_posts", "new_posts", "guess", "next"]
     desk.choose(section=everything, numbers="1", adaptive="1")
     row = desk.subscription()
     assert (row["hidden"], row["numbers"], row["adaptive"]) == ("", True, True)

@@ -45,7 +45,16 @@ def said(reach: int, *earlier: int) -> dict[str, object] | None:
 
 def test_sections_are_found_by_themselves_and_come_in_the_order_of_the_mail() -> None:
     names = [section.name for section in sections()]
-    assert names == ["so_far", "headline", "usual", "top_posts", "new_posts", "quiet", "next"]
+    assert names == [
+        "so_far",
+        "headline",
+        "usual",
+        "top_posts",
+        "new_posts",
+        "quiet",
+        "guess",
+        "next",
+    ]
 
 
 # --- headline ------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from digest.database import Database
 from digest.errors import DatabaseError, LinkExpired, UsageError
 from digest.web.choosing import Chooser
 from digest.web.guard import Guard
+from digest.web.guessing import Guesser
 from digest.web.keeping import Keeper
 from digest.web.operators import Operator
 from digest.web.reader import Reader
@@ -44,9 +45,9 @@ def create_app(settings: Settings, database: Database) -> Starlette:
         user = error.user_id if isinstance(error, LinkExpired) else ""
         return site.pages.page("expired.html", 410, leave=site.links.unsubscribe(user))
 
-    readers = [*Reader(site).routes(), *Chooser(site).routes(), *Keeper(site).routes()]
+    readers = (Reader(site), Chooser(site), Keeper(site), Guesser(site))
     app = Starlette(
-        routes=[*readers, *Operator(site).routes()],
+        routes=[route for page in (*readers, Operator(site)) for route in page.routes()],
         middleware=[Middleware(Guard)],
         exception_handlers={
             HTTPException: problem,

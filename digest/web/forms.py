@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from urllib.parse import parse_qs
 
@@ -14,6 +15,8 @@ from digest.web.guard import read_body
 from digest.window import zones
 
 MAX_FIELDS = 200
+_LONGEST_NUMBER = 40
+_GROUPED = re.compile(r"\d+|\d{1,3}(?:[ .,'’٬\u00a0\u202f]\d{3})+")
 OFF, PAUSED = "off", "paused"
 Form = Mapping[str, list[str]]
 
@@ -65,6 +68,23 @@ def chosen(
         hidden=frozenset(sections) - wanted,
         numbers=bool(single(form, "numbers")),
     )
+
+
+def guessed(form: Form, most: int) -> int:
+    """The number that was typed, or else the one that was picked; a FormError asks for one."""
+    typed = " ".join(form.get("number", ())).strip()
+    number = whole(typed or single(form, "choice"), most)
+    if number is None:
+        raise FormError(f"Pick a number, or type a whole one from 1 to {most:,}.")
+    return number
+
+
+def whole(text: str, most: int) -> int | None:
+    """A whole number from 1 to ``most``, in any script's digits and with any grouping of three."""
+    if len(text) > _LONGEST_NUMBER or not _GROUPED.fullmatch(text.strip()):
+        return None
+    number = int("".join(filter(str.isdecimal, text)))
+    return number if 1 <= number <= most else None
 
 
 def _frequency(text: str) -> Frequency:
