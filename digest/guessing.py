@@ -24,7 +24,9 @@ from digest.stats.guesses import typical
 SMALLEST = 5
 """A guess is compared with at least so many people: a share of fewer says nothing."""
 LOOK_BACK_WEEKS = 26
-"""What lies further back plays no part; pruning never keeps less."""
+"""Guesses further back play no part; pruning never keeps less."""
+ASKED_WEEKS = 8
+"""An answer is told in a mail at most so many weeks later: a monthly one after a break of four."""
 NEWEST = 10_000
 """Guesses that the community's figure is made from at most."""
 _EARLIEST_ZONE = timedelta(hours=14)
@@ -120,7 +122,7 @@ def asked_posts(session: Session, batch: Batch) -> dict[str, Any]:
         for user, career in batch.fact(session, careers).items()
         if career.judged
     }
-    weeks = {"earliest": str(batch.period.shift(-LOOK_BACK_WEEKS)), "period": str(batch.period)}
+    weeks = {"earliest": str(batch.period.shift(-ASKED_WEEKS)), "period": str(batch.period)}
     asked = {
         user: post
         for user, post in fetch(session, _ASKED, users=list(judged), **weeks)
