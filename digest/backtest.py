@@ -127,7 +127,7 @@ def _rebuild(
         return
     snapshot = decision.composed.snapshot
     told[user, week.period] = " ".join(snapshot.sections)
-    links = shop.mailer.links(user, week.period)
+    links = shop.mailer.links(snapshot)
     try:
         mail = shop.mailer.renderer.render(snapshot, links, decision.author.weekday)
     except TemplateError:

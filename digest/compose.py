@@ -48,6 +48,12 @@ class Snapshot:
         """Nothing happened, as far as the data tells."""
         return "quiet" in self.sections
 
+    @property
+    def asked(self) -> str:
+        """The post that the reader is asked to guess about; "" if there is none."""
+        ask = self.sections.get("guess", {}).get("ask")
+        return ask["post"]["id"] if ask else ""
+
     def as_json(self) -> dict[str, Any]:
         """The snapshot as plain JSON values; instants are ISO 8601 in UTC."""
         return {

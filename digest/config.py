@@ -158,7 +158,7 @@ class Settings(BaseSettings):
         0, ge=0, description="how long views and reactions are kept; 0: for ever"
     )
     keep_snapshots_weeks: int = Field(
-        0, ge=0, description="how long the numbers and words of mails are kept; 0: for ever"
+        0, ge=0, description="how long mails' numbers and words, and guesses, are kept; 0: for ever"
     )
     keep_ledger_weeks: int = Field(
         0, ge=0, description="how long deliveries, bounces and runs are kept; 0: for ever"

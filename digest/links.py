@@ -12,6 +12,7 @@ from binascii import a2b_base64, b2a_base64
 from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
 from hmac import compare_digest, digest
+from typing import NamedTuple
 
 from itsdangerous import BadSignature, Signer
 from itsdangerous.encoding import base64_encode, want_bytes
@@ -29,6 +30,14 @@ _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _FROM_URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 
+class Asked(NamedTuple):
+    """What a guess is about: the reader, the week of the mail that asks, and the post."""
+
+    user_id: str
+    period: str
+    post_id: str
+
+
 class Links:
     """Makes and reads the links below ``base_url``.
 
@@ -42,10 +51,12 @@ class Links:
         self._unsubscribe_base = f"{base}/u/"
         self._browser_base = f"{base}/v/"
         self._preferences_base = f"{base}/p/"
+        self._guess_base = f"{base}/g/"
         self._counting = f"{base}/counting"
         self._unsubscribe = _Purpose(keys, b"digest.unsubscribe")
         self._browser = _Purpose(keys, b"digest.browser")
         self._preferences = _Purpose(keys, b"digest.preferences")
+        self._guess = _Purpose(keys, b"digest.guess")
         self._erasing = _Purpose(keys, b"digest.erase")
 
     def unsubscribe(self, user_id: str) -> str:
@@ -59,6 +70,12 @@ class Links:
     def preferences(self, user_id: str, period: str) -> str:
         """Where ``user_id`` chooses, opened from the mail of ``period``."""
         return self._preferences_base + self._preferences.token(f"{period} {user_id}")
+
+    def guess(self, asked: Asked) -> str:
+        """Where a reader guesses how many people saw a post; a number may follow as ``/40``."""
+        # Ids may hold anything, so the length says where the first of the two ends.
+        user_id, period, post_id = asked
+        return self._guess_base + self._guess.token(f"{period} {len(user_id)} {user_id}{post_id}")
 
     def erasing(self, user_id: str, now: datetime) -> str:
         """What the button carries that erases all of ``user_id``: no link, and soon void."""
@@ -75,6 +92,14 @@ class Links:
     def read_browser(self, token: str) -> tuple[str, str]:
         """The user and period of a browser link; a :class:`LinkError` as above."""
         return _pair(self._browser.read(token))
+
+    def read_guess(self, token: str) -> Asked:
+        """What a guess link asks; a :class:`LinkError` as above."""
+        rest, period = _pair(self._guess.read(token))
+        ids, length = _pair(rest)
+        if not (length.isascii() and length.isdecimal() and int(length) <= len(ids)):
+            raise _damaged()
+        return Asked(ids[: int(length)], period, ids[int(length) :])
 
     def read_preferences(self, token: str, now: datetime) -> str:
         """The user of a preferences link; LinkExpired where it is too old, LinkError as above."""

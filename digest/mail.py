@@ -14,7 +14,7 @@ from digest.audience import Author
 from digest.compose import Snapshot
 from digest.config import Settings, cache_folder
 from digest.errors import ConfigError
-from digest.links import Links
+from digest.links import Asked, Links
 from digest.message import Envelope, Letterhead
 from digest.render import Brand, MailLinks, Rendered, Renderer
 from digest.sections import Section
@@ -68,18 +68,20 @@ class Mailer:
             f"{{period}}:weekly:digest:{(site or self._host).replace('.', '')[:15]:_<5}"
         )
 
-    def links(self, user: str, period: str) -> MailLinks:
-        """The addresses that one mail carries."""
+    def links(self, snapshot: Snapshot) -> MailLinks:
+        """The addresses that the mail of a snapshot carries."""
+        user, period, asked = snapshot.user, snapshot.period, snapshot.asked
         return MailLinks(
             unsubscribe=self._links.unsubscribe(user),
             browser=self._links.browser(user, period),
             counting=self._links.counting(),
             preferences=self._links.preferences(user, period),
+            guess=self._links.guess(Asked(user, period, asked)) if asked else "",
         )
 
     def mail(self, author: Author, snapshot: Snapshot, date: datetime) -> Mail:
         """The mail of one snapshot; the same arguments always give the same bytes."""
-        links = self.links(snapshot.user, snapshot.period)
+        links = self.links(snapshot)
         rendered = self.renderer.render(snapshot, links, author.weekday)
         to: Address = parse(author.email)
         name = message.message_id(snapshot.period, snapshot.user, self._secret, self._host)

@@ -422,6 +422,20 @@ class Correction(SQLModel, table=True):
     corrected_at: datetime = _instant()
 
 
+class Guess(SQLModel, table=True):
+    """How many people an author thought had seen a post at the age of 48 hours, before the answer
+    was told. The primary key is the rule: one guess per post, and the first counts.
+    """
+
+    __tablename__ = "guesses"
+    __table_args__ = (CheckConstraint("value > 0", name="positive"), CLUSTERED)
+
+    user_id: str = Field(primary_key=True, foreign_key="users.id")
+    post_id: str = Field(primary_key=True, foreign_key="posts.id")
+    value: int = Field(sa_type=BigInteger)
+    at: datetime = _instant(index=True)
+
+
 class Snapshot(SQLModel, table=True):
     """The frozen numbers of one user's period. ``body`` is what the mail was made from; None for a
     week before the first run, of which only totals were worked out. A total of None is unknown.

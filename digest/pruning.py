@@ -1,4 +1,4 @@
-"""What need not be kept: old views, reactions and corrections, snapshots, and the ledger's past.
+"""What need not be kept: old facts, corrections and guesses, snapshots, and the ledger's past.
 
 Nothing that a comparison needs goes. Settings are never shorter than the half year that a mail
 looks back on, posts are judged before the facts of their first 48 hours go, and a week whose facts
@@ -41,6 +41,7 @@ from digest.models import (
     Bounce,
     Correction,
     Delivery,
+    Guess,
     Judgement,
     Post,
     Reaction,
@@ -61,7 +62,8 @@ REST_SECONDS = 0.1
 
 _posts, _views, _reactions = table(Post), table(View), table(Reaction)
 _judgements, _snapshots, _bounces = table(Judgement), table(Snapshot), table(Bounce)
-_deliveries, _runs, _corrections = table(Delivery), table(Run), table(Correction)
+_deliveries, _runs = table(Delivery), table(Run)
+_corrections, _guesses = table(Correction), table(Guess)
 _ALL = true()
 _EARLIEST_ZONE = timedelta(hours=14)
 _JUDGED_AT = timedelta(hours=judgements.HOURS)
@@ -98,6 +100,7 @@ class Limits:
             yield _corrections, _corrections.c.corrected_at < _beginning(self.facts)
         if self.snapshots is not None:
             yield _snapshots, _snapshots.c.period < str(self.snapshots)
+            yield _guesses, _is_past(_guesses, self.snapshots)
         if self.ledger is not None:
             yield _deliveries, ledger.forgettable(str(self.ledger))
             yield _bounces, _bounces.c.period < str(self.ledger)

@@ -31,7 +31,7 @@ from digest.wording import Wording, apart
 
 _PAGES = ("subject.txt", "base.txt", "base.html")
 _FROM_CALLER = frozenset({"brand", "links", "name", "language", "monday", "due", "sections", "s"})
-_FROM_CALLER |= {"lead", "second", "subject", "section", "numbers", "eased", "direction"}
+_FROM_CALLER |= {"lead", "second", "subject", "section", "numbers", "eased", "direction", "asked"}
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff]+"
 )
@@ -65,12 +65,16 @@ class Brand:
 
 @dataclass(frozen=True, slots=True)
 class MailLinks:
-    """One delivery's own addresses; an empty ``browser`` is left out (the web copy itself)."""
+    """One delivery's own addresses; an empty ``browser`` is left out (the web copy itself).
+
+    ``guess`` is where the question of the mail is answered, if it asks one; a number may follow.
+    """
 
     unsubscribe: str
     browser: str
     counting: str
     preferences: str = ""
+    guess: str = ""
 
     @property
     def less(self) -> str:
@@ -163,6 +167,7 @@ class Renderer:
             "second": second,
             "numbers": snapshot.numbers,
             "eased": snapshot.eased,
+            "asked": _said(snapshot.asked),
         }
         plain = {**_vocabulary(words, "txt"), **facts}
         subject = " ".join(run(in_subject, plain).split())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 from sqlmodel import Session
 
 from digest import history, judgements
@@ -87,6 +87,12 @@ def stored(session: Session, user: str, period: str) -> Snapshot | None:
         select(_snapshots.c.body).where(_snapshots.c.user_id == user, _snapshots.c.period == period)
     )
     return Snapshot.from_json(body) if body else None
+
+
+def last_period(session: Session, user: str) -> str | None:
+    """The latest week of which a user's mail was made."""
+    mailed = (_snapshots.c.user_id == user, _snapshots.c.body.is_not(None))
+    return cast("str | None", session.scalar(select(func.max(_snapshots.c.period)).where(*mailed)))
 
 
 class PastWeek(NamedTuple):

@@ -18,6 +18,7 @@ LINKS = MailLinks(
     unsubscribe="https://fieldnotes.example/u/AVq1nSbb0Zr3kN3cJ0Zr3kN3cJ",
     browser="https://fieldnotes.example/b/AVq1nSbb0Zr3kN3cJ0Zr3kN3cJ",
     counting="https://fieldnotes.example/counting",
+    guess="https://fieldnotes.example/g/AVq1nSbb0Zr3kN3cJ0Zr3kN3cJ",
 )
 DAYS = tuple(f"2026-11-{day:02}" for day in range(9, 16))
 
@@ -133,6 +134,29 @@ def advocate(name: str, **changes: Any) -> dict[str, Any]:
     return {"name": name, "weeks": 7, "posts": 12, "viewers": 34} | changes
 
 
+def guess(**changes: Any) -> dict[str, Any]:
+    """A question about “Trains I have missed”, and the answer to the last one."""
+    about = {"excerpt": "", "url": "https://fieldnotes.example/p/x"}
+    return {
+        "hours": 48,
+        "ask": {
+            "post": {"id": "trains", "title": "Trains I have missed", **about},
+            "published": "2026-11-15",
+            "weekday": 6,
+            "choices": [20, 50, 100, 200, 500],
+        },
+        "reveal": {
+            "post": {"id": "keys", "title": "Where I left the keys", **about},
+            "actual": 78,
+            "guess": 40,
+            "ratio": 40 / 78,
+            "error": 0.668,
+        },
+        "record": {"guesses": 7, "percent": 52, "error": 0.7, "closest": True},
+        "community": {"guessers": 131, "percent": 41},
+    } | changes
+
+
 def rich() -> Snapshot:
     """Everything a busy author's mail can have."""
     return snapshot(
@@ -207,6 +231,33 @@ def rich() -> Snapshot:
         views=2310,
         reach=1284,
         reactions=84,
+    )
+
+
+def asking() -> Snapshot:
+    """A mail with a question about a post that is in its list, and the answer to the last one."""
+    asked = card(
+        "Trains I have missed",
+        id="trains",
+        views=987,
+        reach=654,
+        reactions=321,
+        share=0.25,
+        people=["Noor", "Tomás", "Ines"],
+        others=246,
+        replied=True,
+    )
+    first = card("Why our build takes nine minutes", id="build")
+    last = card("Notes on reading slowly", id="notes", views=281, reach=190, reactions=4)
+    return snapshot(
+        {
+            "headline": headline(),
+            "top_posts": {"metric": "views", "posts": [first, asked, last], "more": 3},
+            "guess": guess(),
+            "next": {"kind": "write", "post": None, "people": [], "site": "https://blog.example/"},
+        },
+        views=2310,
+        reach=1284,
     )
 
 
@@ -413,6 +464,22 @@ def worst() -> Snapshot:
                 "people": [advocate(long, posts=1_234_567, viewers=99_999_999)] * 5,
             },
             "hours": hours(47, 167),
+            "guess": guess(
+                ask={
+                    "post": {"id": "p2", "title": long, "excerpt": long, "url": url},
+                    "published": "2026-11-15",
+                    "weekday": 2,
+                    "choices": [10_000_000, 20_000_000, 50_000_000, 100_000_000, 200_000_000],
+                },
+                reveal={
+                    "post": {"id": "p3", "title": long, "excerpt": long, "url": url},
+                    "actual": 123_456_789,
+                    "guess": 1_000_000_000,
+                    "ratio": 8.1,
+                    "error": 2.1,
+                },
+                record={"guesses": 26, "percent": 123_456, "error": 2.1, "closest": True},
+            ),
             "next": {"kind": "reply", "post": {"title": long, "url": url}, "people": everyone},
         },
         name=long,
@@ -548,6 +615,7 @@ def rhythm_alone() -> Snapshot:
 
 ALL = {
     "rich": rich,
+    "asking": asking,
     "counters": counters,
     "reactions": reactions,
     "quiet": quiet,

@@ -30,7 +30,7 @@ from digest.render import Brand, MailLinks, Rendered, Renderer
 from digest.sentences import Sentences
 from tests.community import village
 from tests.conftest import Front
-from tests.mails import ALL, BRAND, LINKS, card, focus, headline, new_post, snapshot, usual
+from tests.mails import ALL, BRAND, LINKS, card, focus, guess, headline, new_post, snapshot, usual
 from tests.messages import LANGUAGES, LOCALE, brought_up, extracted, kept, write_marked
 
 PIECES = re.compile(r"\{\w+\}|</?\w+>")
@@ -145,6 +145,8 @@ def variants() -> Iterator[dict[str, Any]]:
                 "waiting": 2,
             }
         }
+    unasked = guess()["reveal"] | {"guess": None, "ratio": None, "error": None}
+    yield {"guess": guess(reveal=unasked, record=None, community=None, ask=None)}
     for kind in ("reply", "revisit"):
         for title, people in (("t", ["n"]), ("", []), ("t", ["n", "m"])):
             post = {"title": title, "url": "https://1.2/3"}
@@ -181,7 +183,7 @@ def shown(html: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("name", ["⁂", ""])
 def test_no_words_of_a_mail_escape_translation(marked: Renderer, name: str) -> None:
-    links = MailLinks("https://1.2/u", "https://1.2/v", "https://1.2/c")
+    links = MailLinks("https://1.2/u", "https://1.2/v", "https://1.2/c", guess="https://1.2/g")
     said: set[str] = set()
     for sections in chain(variants(), audiences()):
         mail = marked.render(snapshot(without_words(sections), name=name, locale="ja"), links)

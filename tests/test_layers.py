@@ -13,12 +13,14 @@ import digest
 ROOT = Path(digest.__file__).parent
 LAYERS = {
     "leaves": "errors window cadence faults config stats links address text kinds",
-    "data": "models migrations database ingest subscriptions preferences personal ledger demo",
+    "data": (
+        "models migrations database ingest subscriptions preferences personal guesses ledger demo"
+    ),
     "the mail": (
-        "audience facts weeks history judgements presence reactors sorting following estimates"
-        " followers acts naming companions topics regularity pool finds sections editing compose"
-        " snapshots colour folders catalogues sentences extraction mirroring inline lines wording"
-        " languages compiled templating render clients message dkim mail smtp"
+        "audience facts weeks history judgements guessing presence reactors sorting following"
+        " estimates followers acts naming companions topics regularity pool finds sections editing"
+        " compose snapshots colour folders catalogues sentences extraction mirroring inline lines"
+        " wording languages compiled templating render clients message dkim mail smtp"
     ),
     "use": "bounces planning deciding recorder run workers look backtest pruning checks",
     "doors": "console scheduler web cli",

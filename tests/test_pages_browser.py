@@ -21,11 +21,12 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from digest.config import Settings
 from digest.database import Database
-from digest.links import Links
-from digest.models import Delivery, Subscription, table
+from digest.links import Asked, Links
+from digest.models import Delivery, Guess, Snapshot, Subscription, table
 from digest.web import listen, server
 from digest.window import Period
 from tests.databases import REQUIRED
+from tests.mails import guess
 from tests.test_look import CHROMIUM, FAINT, PICTURES
 
 AXE = Path(__file__).resolve().parents[1] / "var" / "axe/node_modules/axe-core/axe.min.js"
@@ -70,6 +71,15 @@ class Home:
     def mail(self) -> str:
         return self._here(self.links.browser("alice", self.period))
 
+    def guess(self) -> str:
+        return self._here(self.links.guess(Asked("alice", self.period, "alice-20")))
+
+    def guesses(self) -> list[tuple[str, int]]:
+        rows = table(Guess)
+        with self.database.reading() as session:
+            found = session.execute(rows.select()).all()
+        return [(row.post_id, row.value) for row in found]
+
     def old(self) -> str:
         return self._here(
             self.links.preferences("alice", str(Period.parse(self.period).shift(-20)))
@@ -93,7 +103,20 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Path:
         subprocess.run(
             [sys.executable, "-m", "digest", *words], cwd=folder, capture_output=True, check=True
         )
+    ask(Settings(database_url=f"sqlite:///{folder}/var/digest.db"))
     return folder
+
+
+def ask(settings: Settings) -> None:
+    """Make Alice's mail one that asks: whether the demo's does depends on today."""
+    database, rows = Database(settings.database_url), table(Snapshot)
+    with database.writing() as session:
+        alices = (rows.c.user_id == "alice", rows.c.body.is_not(None))
+        body = session.execute(rows.select().where(*alices)).one().body
+        body["sections"]["guess"] = guess(reveal=None, record=None, community=None)
+        body["sections"]["guess"]["ask"]["post"]["id"] = "alice-20"
+        session.execute(rows.update().where(*alices).values(body=body))
+    database.close()
 
 
 @pytest.fixture
@@ -190,6 +213,37 @@ def test_the_form_can_be_filled_by_keyboard_alone(phone: Page, home: Home) -> No
     assert home.subscription()["frequency"] == "fortnightly"
 
 
+def test_a_guess_is_two_actions_from_the_mail_and_the_first_counts(phone: Page, home: Home) -> None:
+    phone.goto(home.mail())
+    offered = phone.get_by_role("link", name="100", exact=True).get_attribute("href")
+    assert offered
+    assert offered.endswith(f"{home.guess().removeprefix(home.address)}/100")
+    phone.goto(f"{home.guess()}/100")
+    expect(phone.get_by_label("100", exact=True)).to_be_checked()
+    assert home.guesses() == []
+    phone.get_by_role("button", name="Save my guess").click()
+    expect(phone.get_by_role("status")).to_contain_text("You guessed 100")
+    phone.goto(f"{home.guess()}/500")
+    expect(phone.get_by_role("status")).to_contain_text("The first guess counts")
+    assert home.guesses() == [("alice-20", 100)]
+
+
+def test_a_guess_can_be_made_by_keyboard_alone(phone: Page, home: Home) -> None:
+    phone.goto(home.guess())
+    phone.keyboard.press("Tab")  # the radio buttons are one stop
+    phone.keyboard.press("Space")
+    phone.keyboard.press("ArrowDown")
+    phone.keyboard.press("Tab")
+    phone.keyboard.type("forty")
+    phone.keyboard.press("Enter")
+    expect(phone.get_by_role("alert")).to_contain_text("Nothing was saved")
+    expect(phone.get_by_label("50", exact=True)).to_be_checked()
+    phone.get_by_label("Or type your own").fill("")
+    phone.keyboard.press("Enter")
+    expect(phone.get_by_role("status")).to_contain_text("Saved")
+    assert home.guesses() == [("alice-20", 50)]
+
+
 def test_past_weeks_lead_to_their_mails(phone: Page, home: Home) -> None:
     phone.goto(home.preferences())
     phone.get_by_role("link", name="Past weeks").click()
@@ -238,6 +292,9 @@ def visit(page: Page, home: Home, name: str) -> None:
         "left": home.unsubscribe(),
         "back": home.unsubscribe(),
         "mail": home.mail(),
+        "guess": f"{home.guess()}/100",
+        "no-guess": home.guess(),
+        "guessed": f"{home.guess()}/100",
         "counting": f"{home.address}/counting",
         "nothing": f"{home.address}/nothing",
         "operator": home.address,
@@ -248,6 +305,8 @@ def visit(page: Page, home: Home, name: str) -> None:
         "saved": [save],
         "impossible": [save],
         "chosen": ["form:has([value=monthly]) button"],
+        "no-guess": [save],
+        "guessed": [save],
         "deleted": [erase],
         "left": [other],
         "back": [other, other],
@@ -267,7 +326,7 @@ def visit(page: Page, home: Home, name: str) -> None:
 
 PAGES = (
     "preferences saved impossible less chosen keep weeks no-weeks kinds data delete deleted old"
-    " unsubscribe left back mail counting nothing operator kept-mail"
+    " unsubscribe left back mail guess no-guess guessed counting nothing operator kept-mail"
 )
 
 

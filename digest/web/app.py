@@ -18,6 +18,7 @@ from digest.errors import DatabaseError, LinkExpired, UsageError
 from digest.web.choosing import Chooser
 from digest.web.correcting import Corrector
 from digest.web.guard import Guard
+from digest.web.guessing import Guesser
 from digest.web.keeping import Keeper
 from digest.web.operators import Operator
 from digest.web.reader import Reader
@@ -54,7 +55,7 @@ def create_app(settings: Settings, database: Database) -> Starlette:
         except DatabaseError:
             return site.speech.asked(request)
 
-    doors = (Reader, Chooser, Corrector, Keeper, Operator)
+    doors = (Reader, Chooser, Corrector, Keeper, Guesser, Operator)
     app = Starlette(
         routes=[route for door in doors for route in door(site).routes()],
         middleware=[Middleware(Guard)],

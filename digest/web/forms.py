@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qs
@@ -16,6 +17,8 @@ from digest.window import zones
 from digest.wording import gettext
 
 MAX_FIELDS = 200
+_LONGEST_NUMBER = 40
+_GROUPED = re.compile(r"\d+|\d{1,3}(?:[ .,'’٬\u00a0\u202f]\d{3})+")
 OFF, PAUSED = "off", "paused"
 Form = Mapping[str, list[str]]
 
@@ -142,3 +145,17 @@ def chosen(
 
 def _up_to(text: str, most: int) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 2 and int(text) <= most
+
+
+def guessed(form: Form, most: int) -> int | None:
+    """The number that was typed, or else the one that was picked; None where it is none."""
+    typed = " ".join(form.get("number", ())).strip()
+    return whole(typed or single(form, "choice"), most)
+
+
+def whole(text: str, most: int) -> int | None:
+    """A whole number from 1 to ``most``, in any script's digits and with any grouping of three."""
+    if len(text) > _LONGEST_NUMBER or not _GROUPED.fullmatch(text.strip()):
+        return None
+    number = int("".join(filter(str.isdecimal, text)))
+    return number if 1 <= number <= most else None

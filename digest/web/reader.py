@@ -83,7 +83,7 @@ class Reader:
             raise HTTPException(404)
         if weekday is None:
             weekday = self._site.settings.weekday
-        links = replace(self._site.mailer.links(user_id, period), browser="")
+        links = replace(self._site.mailer.links(snapshot), browser="")
         html = self._site.mailer.renderer.render(snapshot, links, weekday).html
         return HTMLResponse(html, headers=HEADERS | {"Content-Security-Policy": MAIL_POLICY})
 

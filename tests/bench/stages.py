@@ -93,7 +93,7 @@ def _mails(shop: Workshop, welcome: list[Decision], now: datetime, stages: Stage
     composed = [(d.author, d.composed.snapshot) for d in welcome if d.composed]
     with stages.timed("render", len(composed)):
         for author, snapshot in composed:
-            links = mailer.links(snapshot.user, snapshot.period)
+            links = mailer.links(snapshot)
             mailer.renderer.render(snapshot, links, author.weekday)
     with stages.timed("message", len(composed)):
         mails = [mailer.mail(author, snapshot, now) for author, snapshot in composed]
