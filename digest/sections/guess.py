@@ -201,6 +201,7 @@ SECTION = Section(
     load,
     build,
     label="Guess how many people saw a post",
+    figures=True,
     worth=worth,
     repeats=False,
     news=news,
