@@ -295,6 +295,8 @@ def place() -> Place:
         published = MONDAY - timedelta(weeks=n) + timedelta(days=2)
         there.post(f"old-{n}", "alice", published)
         there.views(f"old-{n}", published + timedelta(hours=3), 20)
+    there.post("tiny", "alice", MONDAY - timedelta(days=20))
+    there.views("tiny", MONDAY - timedelta(days=20), 4)
     for n, number in ((1, 30), (2, 9), (3, 7)):
         for later in range(3):
             there.views(f"old-{n}", MONDAY + timedelta(days=1 + 7 * later), number, f"w{later}")
@@ -458,7 +460,9 @@ def test_the_record_and_the_community_are_the_medians_of_what_is_stored(desk: De
             {"user_id": id_, "post_id": f"old-{2 + place_}", "value": value, "at": at}
             for id_, pair in values.items()
             for place_, value in enumerate(pair)
-        ],
+        ]
+        # Of a post that four people saw, no share is worked out.
+        + [{"user_id": id_, "post_id": "tiny", "value": 999, "at": at} for id_ in values],
     )
     desk.client.post(desk.link, data={"number": "40"})
     said = desk.sections(THIS, NEXT_MONDAY + timedelta(weeks=1))["guess"]
