@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
 from tempfile import mkdtemp
@@ -25,9 +25,11 @@ from digest.facts import Batch
 from digest.models import Follow, Post, Reaction, User, View, table
 from digest.render import Rendered, Renderer
 from digest.sections import momentum
-from digest.sections.momentum import early
+from digest.sections.momentum import early, winds
 from digest.sections.momentum.early import Start
+from digest.weeks import author_weeks
 from digest.window import Period
+from tests.conversions import read
 from tests.databases import new_database
 from tests.mails import BRAND, LINKS, headline, snapshot
 
@@ -599,6 +601,101 @@ def test_where_every_post_gets_a_response_the_many_are_told_from_the_few() -> No
     said = early.build([Start(2 + n % 5, 30 + 20 * (n % 5)) for n in range(40)], BATCH)
     assert said is not None
     assert (said["over"], said["early"], said["others"]) == (4, 100, 50)
+
+
+# --- real people ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def real_town(shared_data: Path) -> Town:
+    """Some months of a real company's posts, as if Alice had published all, at their first event.
+
+    Nothing is known of titles and authors there; who read and replied when is what it was.
+    """
+    made, seen = Town(), dict[str, datetime]()
+    kinds = {"LIKE": "like", "COMMENT CREATED": "reply"}
+    rows = read(shared_data / "deskdrop_events_2016" / "users_interactions.csv.gz")
+    for row in sorted(rows, key=lambda row: int(row["timestamp"])):
+        at, post = datetime.fromtimestamp(int(row["timestamp"]), UTC), row["contentId"]
+        if at >= datetime(2016, 7, 1, tzinfo=UTC):
+            break
+        if post not in seen:
+            seen[post] = at
+            made.post(post, at)
+        if row["eventType"] == "VIEW":
+            made.view(post, at, row["personId"])
+        elif row["eventType"] in kinds:
+            made.act(post, at, row["personId"], kinds[row["eventType"]])
+    made.views = list({(v["post_id"], v["at"], v["viewer_id"]): v for v in made.views}.values())
+    acts = {(a["post_id"], a["at"], a["actor_id"], a["type"]): a for a in made.reactions}
+    made.reactions = list(acts.values())
+    return made
+
+
+def starts_by_hand(town: Town, end: datetime) -> list[Start]:
+    until, new = end - 2 * DAY, end - 9 * DAY
+    newest = sorted((p["published_at"], p["id"]) for p in town.posts if p["published_at"] < until)
+    newest.sort(key=lambda post: (-post[0].timestamp(), post[1]))
+    judged = [p for n, p in enumerate(newest) if n < 50 or p[0] >= new][:100]
+    chosen = {id_ for _, id_ in judged}
+    views = [view for view in town.views if view["post_id"] in chosen]
+    found = []
+    for at, id_ in judged:
+        mine = [v for v in views if v["post_id"] == id_ and v["at"] < at + 2 * DAY]
+        first = {v["viewer_id"] for v in mine if v["at"] < at + 2 * HOUR}
+        acts = [a for a in town.reactions if a["post_id"] == id_ and a["at"] < at + 2 * HOUR]
+        found.append(
+            Start(
+                len({a["actor_id"] for a in acts}), len({v["viewer_id"] for v in mine}) - len(first)
+            )
+        )
+    return found
+
+
+def test_real_posts_give_what_counting_by_hand_gives(real_town: Town, database: Database) -> None:
+    real_town.settle(database)
+    for week in (Period(2016, 16), Period(2016, 24)):
+        batch = Batch(week, BATCH_ZONE, ("alice",))
+        with database.reading() as session:
+            found = early.load(session, batch)["alice"]
+        assert sorted(found) == sorted(starts_by_hand(real_town, batch.window.end))
+
+
+def wind_by_hand(town: Town, post: str, start: datetime, end: datetime) -> tuple[int, int] | None:
+    """Views after and before the act after which a post picked up most."""
+    (published,) = (p["published_at"] for p in town.posts if p["id"] == post)
+    times = [v["at"] for v in town.views if v["post_id"] == post]
+    acts = sorted(
+        a["at"]
+        for a in town.reactions
+        if a["post_id"] == post and a["type"] == "reply" and start <= a["at"] < end - 6 * HOUR
+    )
+
+    def between(first: datetime, hours: int) -> int:
+        return sum(first <= at < first + hours * HOUR for at in times)
+
+    found = []
+    for n, at in enumerate(acts):
+        alone = n == 0 or at >= acts[n - 1] + 6 * HOUR
+        after, before = between(at, 6), between(at - 6 * HOUR, 6)
+        if alone and at - DAY >= published and after >= max(10, 3 * before):
+            found += [(after, before)] if after > between(at - DAY, 6) else []
+    return max(found, default=None)
+
+
+def test_real_second_winds_are_those_found_by_hand(real_town: Town, database: Database) -> None:
+    real_town.settle(database)
+    seen = 0
+    for n in range(14, 24):
+        batch = Batch(Period(2016, n), BATCH_ZONE, ("alice",))
+        with database.reading() as session:
+            told_ = winds.load(session, batch).get("alice")
+            top = [post.id for post in batch.fact(session, author_weeks)["alice"].top]
+        span = batch.window.start, batch.window.end
+        by_hand_ = [wind for id_ in top if (wind := wind_by_hand(real_town, id_, *span))]
+        assert (told_ and told_.views) == max((after for after, _ in by_hand_), default=None)
+        seen += told_ is not None
+    assert seen
 
 
 # --- the section ---------------------------------------------------------------------------------
