@@ -55,6 +55,7 @@ class Pages:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            auto_reload=False,
         )
         for name in self._environment.list_templates():
             self._load(name)

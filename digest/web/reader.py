@@ -18,9 +18,10 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from digest import subscriptions
-from digest.models import Subscription, User, table
+from digest.models import Subscription, table
 from digest.snapshots import stored
 from digest.web.guard import HEADERS, read_body
+from digest.web.leaving import Leave
 from digest.web.pages import MAIL_POLICY
 from digest.web.site import Site
 from digest.web.tokens import opened
@@ -61,8 +62,11 @@ class Reader:
         """Stop mailing the reader; a second time, or of a deleted user, it is as well."""
         await read_body(request)
         user_id, token = self._user(request, always=True), request.path_params["token"]
-        known = await run_in_threadpool(self._leave, user_id)
-        return self._site.pages.page("left.html", undo=f"{token}/undo" if known else None)
+        left = await self._site.door.leave(user_id)
+        if left is Leave.NEVER_ENROLLED:
+            raise HTTPException(404)
+        undo = f"{token}/undo" if left is Leave.DONE else None
+        return self._site.pages.page("left.html", undo=undo)
 
     async def come_back(self, request: Request) -> Response:
         """Undo :meth:`leave`."""
@@ -95,16 +99,6 @@ class Reader:
     def _user(self, request: Request, *, always: bool = False) -> str:
         read = self._site.links.read_unsubscribe
         return opened(request, self._site.guesses, read, always=always)
-
-    def _leave(self, user_id: str) -> bool:
-        """Whether it can be undone."""
-        with self._site.database.writing() as session:
-            known = subscriptions.unsubscribe(session, user_id, datetime.now(UTC))
-            if not known and session.get(User, user_id) is not None:
-                # Somebody who may be enrolled later: saying “you have left” would be untrue.
-                raise HTTPException(404)
-            erased = select(_subscriptions.c.erased_at).where(_subscriptions.c.user_id == user_id)
-            return known and session.scalar(erased) is None
 
     def _come_back(self, user_id: str) -> bool:
         with self._site.database.writing() as session:

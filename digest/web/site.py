@@ -12,6 +12,7 @@ from digest.database import Database
 from digest.links import Links
 from digest.mail import Mailer
 from digest.sections import Section, sections
+from digest.web.leaving import Door
 from digest.web.pages import Pages
 from digest.web.tokens import Guesses
 from digest.wording import Wording
@@ -28,6 +29,7 @@ class Site:
     mailer: Mailer
     sections: Sequence[Section]
     guesses: Guesses
+    door: Door
 
     @property
     def words(self) -> Wording:
@@ -46,4 +48,5 @@ class Site:
             Mailer(settings, found),
             found,
             Guesses(time.monotonic),
+            Door(database),
         )
