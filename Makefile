@@ -52,7 +52,7 @@ types: $(READY) ## Check the types, strictly
 
 check: lint types test ## All that must pass before a commit: lint, types, tests
 
-bench: $(READY) ## Measure speed and memory as ratios (some minutes)
+bench: $(READY) ## Measure speed, memory and sizes as ratios (some minutes)
 	@$(BIN)/python -m tests.bench
 
 lock: $(READY) ## Resolve the newest dependencies and pin them

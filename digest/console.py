@@ -51,9 +51,12 @@ _WORDS = {
 
 def configure_logging(*, verbose: bool) -> None:
     """Log to standard error; no addresses and no names at the default level."""
-    handler = RichHandler(console=err, show_path=False, rich_tracebacks=True)
-    level = logging.DEBUG if verbose else logging.INFO
-    logging.basicConfig(level=level, format="%(message)s", datefmt="[%X]", handlers=[handler])
+    level, form = logging.DEBUG if verbose else logging.INFO, "%(message)s"
+    handler: logging.Handler = RichHandler(console=err, show_path=False, rich_tracebacks=True)
+    if not err.is_terminal:
+        # A file or journal wants whole lines; and to lay one out costs more than serving a page.
+        handler, form = logging.StreamHandler(err.file), "%(asctime)s %(levelname)-8s %(message)s"
+    logging.basicConfig(level=level, format=form, datefmt="[%X]", handlers=[handler])
     for name in ("apscheduler", "alembic", "aiosmtplib", "mail.log", "uvicorn"):
         logging.getLogger(name).setLevel(logging.WARNING)
 

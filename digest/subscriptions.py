@@ -8,7 +8,16 @@ from datetime import datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, func, literal, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    bindparam,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlmodel import Session
 
 from digest import database, window
@@ -17,6 +26,17 @@ from digest.errors import UsageError
 from digest.models import Subscription, Suppression, User, table
 
 _users, _subscriptions = table(User), table(Subscription)
+_ENROLLED = select(
+    _subscriptions.c.user_id, _subscriptions.c.unsubscribed_at, _subscriptions.c.erased_at
+).where(database.among(_subscriptions.c.user_id, "users"))
+_LEAVE = (
+    update(_subscriptions)
+    .where(
+        database.among(_subscriptions.c.user_id, "users"),
+        _subscriptions.c.unsubscribed_at.is_(None),
+    )
+    .values(unsubscribed_at=bindparam("now", type_=_subscriptions.c.unsubscribed_at.type))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +245,15 @@ def upcoming(session: Session, user: str | None = None, limit: int = 20) -> Iter
 def unsubscribe(session: Session, user_id: str, now: datetime) -> bool:
     """Stop mailing ``user_id``; False if there is no such user. Doing it twice is doing it once."""
     return _set_left(session, user_id, now)
+
+
+def leave(session: Session, users: Sequence[str], now: datetime) -> dict[str, bool]:
+    """Stop mailing all of ``users`` who are enrolled: whether each of those can come back."""
+    enrolled = database.fetch(session, _ENROLLED, users=users)
+    staying = [row.user_id for row in enrolled if row.unsubscribed_at is None]
+    if staying:
+        session.connection().execute(_LEAVE, {"users": staying, "now": now})
+    return {row.user_id: row.erased_at is None for row in enrolled}
 
 
 def resubscribe(session: Session, user_id: str, now: datetime) -> bool:

@@ -44,9 +44,10 @@ BRIEF = "DIGEST_TEST_BRIEF" in os.environ
 _SAME_EVERYWHERE = {
     f"tests.test_{name}"
     for name in (
-        *("bad_input", "bounce_daemon", "bounce_sources", "bounce_tls", "checks", "cli", "dkim"),
+        *("bad_input", "bounce_daemon", "bounce_sources", "bounce_tls", "checks", "cli", "clients"),
         *(
             "demo",
+            "dkim",
             "headers",
             "ingest_stackexchange",
             "ingest_youtube",

@@ -18,9 +18,10 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from digest import subscriptions
-from digest.models import Subscription, User, table
+from digest.models import Subscription, table
 from digest.snapshots import stored
 from digest.web.guard import HEADERS, read_body
+from digest.web.leaving import Leave
 from digest.web.pages import MAIL_POLICY
 from digest.web.site import Site
 from digest.web.speech import recognise
@@ -62,7 +63,10 @@ class Reader:
         """Stop mailing the reader; a second time, or of a deleted user, it is as well."""
         user = self._user(request, always=True)
         await read_body(request)
-        return await run_in_threadpool(self._leave, request, user)
+        left = await self._site.door.leave(user)
+        if left is Leave.NEVER_ENROLLED:
+            raise HTTPException(404)
+        return await run_in_threadpool(self._left, request, left)
 
     async def come_back(self, request: Request) -> Response:
         """Undo :meth:`leave`."""
@@ -95,15 +99,8 @@ class Reader:
         read = self._site.links.read_unsubscribe
         return recognise(request, opened(request, self._site.guesses, read, always=always))
 
-    def _leave(self, request: Request, user_id: str) -> Response:
-        with self._site.database.writing() as session:
-            known = subscriptions.unsubscribe(session, user_id, datetime.now(UTC))
-            if not known and session.get(User, user_id) is not None:
-                # Somebody who may be enrolled later: saying “you have left” would be untrue.
-                raise HTTPException(404)
-            erased = select(_subscriptions.c.erased_at).where(_subscriptions.c.user_id == user_id)
-            undone = known and session.scalar(erased) is None
-        undo = f"{request.path_params['token']}/undo" if undone else None
+    def _left(self, request: Request, left: Leave) -> Response:
+        undo = f"{request.path_params['token']}/undo" if left is Leave.DONE else None
         return self._site.page(request, "left.html", undo=undo)
 
     def _come_back(self, request: Request, user_id: str) -> Response:

@@ -16,6 +16,7 @@ from digest.database import Database
 from digest.links import Links
 from digest.mail import Mailer
 from digest.sections import Section, sections
+from digest.web.leaving import Door
 from digest.web.pages import Pages
 from digest.web.speech import Speech
 from digest.web.tokens import Guesses
@@ -34,6 +35,7 @@ class Site:
     sections: Sequence[Section]
     guesses: Guesses
     speech: Speech
+    door: Door
 
     def page(
         self, request: Request, template: str, status: int = 200, **values: Any
@@ -61,4 +63,5 @@ class Site:
             found,
             Guesses(time.monotonic),
             Speech(languages, database),
+            Door(database),
         )

@@ -58,15 +58,14 @@ def opened(
     A wrong one is answered 404, and after too many of them everything is 429, but for what must
     ``always`` work. A token that is too old is the reader's own and counts for nothing.
     """
-    address = address_of(request)
-    if not always and guesses.too_many(address):
+    if not always and guesses.too_many(address_of(request)):
         raise HTTPException(429, headers={"Retry-After": "60"})
     try:
         return read(request.path_params["token"])
     except LinkExpired:
         raise
     except LinkError as error:
-        guesses.count(address)
+        guesses.count(address_of(request))
         raise HTTPException(404) from error
 
 
