@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 USERS ?= 30
 KILLS ?= 200
+TESTERS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup send-digest demo daemon web test test-postgres kills lint types check bench lock messages wheel clean
@@ -35,10 +36,10 @@ web: $(READY) ## Serve the pages and the kept mails on http://127.0.0.1:8025/
 	@$(BIN)/digest web
 
 test: $(READY) ## Run all tests
-	@$(BIN)/pytest --numprocesses 2
+	@$(BIN)/pytest --numprocesses $(TESTERS)
 
 test-postgres: $(READY) ## Run all tests that ask a database on a PostgreSQL server of their own
-	@DIGEST_TEST_DATABASE=postgres $(BIN)/pytest --numprocesses 2
+	@DIGEST_TEST_DATABASE=postgres $(BIN)/pytest --numprocesses $(TESTERS)
 
 kills: $(READY) ## Kill senders KILLS times at random instants, and see that nobody is missed
 	@KILLS=$(KILLS) $(BIN)/pytest tests/test_kills.py

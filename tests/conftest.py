@@ -45,18 +45,9 @@ _SAME_EVERYWHERE = {
     f"tests.test_{name}"
     for name in (
         *("bad_input", "bounce_daemon", "bounce_sources", "bounce_tls", "checks", "cli", "clients"),
-        *(
-            "demo",
-            "dkim",
-            "headers",
-            "ingest_stackexchange",
-            "ingest_youtube",
-            "languages",
-            "look",
-            "pages",
-        ),
-        *("pages_browser", "privacy", "real_data", "real_digests", "sender", "smtp_pauses"),
-        *("tokens", "web", "wheel"),
+        *("demo", "dkim", "headers", "ingest_stackexchange", "ingest_youtube", "kinds_page"),
+        *("languages", "look", "page_languages", "pages", "pages_browser", "privacy", "real_data"),
+        *("real_digests", "sender", "smtp_pauses", "tokens", "web", "wheel"),
     )
 }
 """About what is read, written, signed or shown, whatever database stands behind it."""

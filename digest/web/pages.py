@@ -110,7 +110,7 @@ class Pages:
                 undefined=StrictUndefined,
                 trim_blocks=True,
                 lstrip_blocks=True,
-            auto_reload=False,
+                auto_reload=False,
             )
         return kept
 
