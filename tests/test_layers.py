@@ -17,8 +17,8 @@ LAYERS = {
         "models migrations database ingest subscriptions preferences personal guesses ledger demo"
     ),
     "the mail": (
-        "audience facts weeks history judgements guessing presence reactors sorting following"
-        " estimates followers acts naming companions topics regularity pool finds sections editing"
+        "audience facts weeks history judgements presence reactors sorting following estimates"
+        " followers acts naming companions topics regularity pool finds guessing sections editing"
         " compose snapshots colour folders catalogues sentences extraction mirroring inline lines"
         " wording languages compiled templating render clients message dkim mail smtp"
     ),

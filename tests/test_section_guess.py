@@ -344,8 +344,9 @@ class Desk:
         return [tuple(row[:3]) for row in self.tables()["guesses"]]
 
     def sections(self, week: str, at: datetime) -> dict[str, Any]:
-        """What Alice's mail of a week would say."""
-        shop = replace(self.office.shop, site={})
+        """What Alice's mail of a week would say if nothing competed with the guess for room."""
+        alone = [s for s in self.office.shop.sections if s.worth is None or s.name == "guess"]
+        shop = replace(self.office.shop, site={}, sections=alone)
         return look.preview(shop, "alice", week, at).snapshot.sections
 
     def send(self, week: str, at: datetime) -> EmailMessage:
