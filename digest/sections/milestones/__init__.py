@@ -63,7 +63,7 @@ def news(said: dict[str, Any]) -> float:
 
 SECTION = Section(
     "milestones",
-    25,
+    35,
     load,
     build,
     label="Milestones",
