@@ -16,18 +16,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import html as lxml_html
 from sqlalchemy import delete, insert, update
+from starlette.responses import HTMLResponse
 
 from digest.config import Settings, load
 from digest.database import Database
 from digest.folders import catalogue_folders
+from digest.kinds import Kind
 from digest.languages import Languages
 from digest.links import Links
 from digest.models import Delivery, Snapshot, Subscription, Suppression, User, table
+from digest.sorting import Sorted
 from digest.web import create_app
 from digest.web.guard import MAX_BODY_BYTES
 from digest.web.pages import Pages
 from digest.web.speech import accepted
 from digest.window import Period
+from digest.wording import Wording
 from tests.databases import new_database
 from tests.messages import LANGUAGES, extracted, kept, write_marked
 from tests.test_languages import outside
@@ -341,9 +345,49 @@ def every_page(there: Town) -> Iterator[httpx.Response]:
     yield client.post(there.preferences("bob"), content=b"x" * (MAX_BODY_BYTES + 1))
     words = Languages(catalogue_folders(overrides=there.settings.templates)).wording("ja")
     pages = Pages(there.settings, words)
-    for status in (429, 500, 503):
-        answer = pages.problem(words, status)
-        yield httpx.Response(status, content=bytes(answer.body), headers=dict(answer.headers))
+    answers = [pages.problem(words, status) for status in (429, 500, 503)]
+    for answer in (*answers, *kinds_pages(pages, words), *guess_pages(pages, words)):
+        status, headers = answer.status_code, dict(answer.headers)
+        yield httpx.Response(status, content=bytes(answer.body), headers=headers)
+
+
+def kinds_pages(pages: Pages, words: Wording) -> Iterator[HTMLResponse]:
+    """The page of kinds as it can be; through its door it is in ``test_kinds_page``."""
+    fixed: dict[str, Any] = {
+        "root": "../../",
+        "token": "0",
+        "field": "0",
+        "kinds": [str(kind) for kind in Kind],
+    }
+    posts = [
+        Sorted("0", title, "", "", Kind.THOUGHT, told, None)
+        for title, told in (("⁂", Kind.QUESTION), ("", None))
+    ]
+    for shown, problem, saved in ((posts, True, False), (posts, False, True), ([], False, False)):
+        values: dict[str, Any] = {"posts": shown, "problem": problem, "saved": saved}
+        yield pages.page(words, "kinds.html", **fixed, **values)
+
+
+def guess_pages(pages: Pages, words: Wording) -> Iterator[HTMLResponse]:
+    """The same of the page of guesses, see ``test_section_guess``."""
+    fixed: dict[str, Any] = {
+        "title": "⁂",
+        "hours": 48,
+        "choices": [1],
+        "most": 9,
+        "marked": 1,
+        "typed": "",
+    }
+    for mine, closed, saved in ((None, False, False), (3, False, True), (3, True, False)):
+        values: dict[str, Any] = {
+            "mine": mine,
+            "closed": closed,
+            "saved": saved,
+            "problem": mine is None,
+        }
+        yield pages.page(words, "guess.html", **fixed, **values)
+    values = {"mine": None, "closed": True, "saved": False, "problem": False}
+    yield pages.page(words, "guess.html", 410, **fixed, **values)
 
 
 def test_no_words_of_a_page_escape_translation(marks: tuple[Town, list[str]]) -> None:
