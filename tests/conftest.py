@@ -44,9 +44,35 @@ BRIEF = "DIGEST_TEST_BRIEF" in os.environ
 _SAME_EVERYWHERE = {
     f"tests.test_{name}"
     for name in (
-        *("bad_input", "bounce_daemon", "bounce_sources", "bounce_tls", "checks", "cli", "clients"),
-        *("demo", "dkim", "headers", "ingest_stackexchange", "ingest_youtube", "kinds_page"),
-        *("languages", "look", "page_languages", "pages", "pages_browser", "privacy", "real_data"),
+        *(
+            "backtest",
+            "bad_input",
+            "bounce_daemon",
+            "bounce_sources",
+            "bounce_tls",
+            "checks",
+            "cli",
+            "clients",
+        ),
+        *(
+            "demo",
+            "dkim",
+            "docs",
+            "headers",
+            "ingest_stackexchange",
+            "ingest_youtube",
+            "kinds_page",
+        ),
+        *(
+            "languages",
+            "library",
+            "look",
+            "page_languages",
+            "pages",
+            "pages_browser",
+            "privacy",
+            "real_data",
+        ),
         *("real_digests", "sender", "smtp_pauses", "tokens", "web", "wheel"),
     )
 }
