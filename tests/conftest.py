@@ -91,7 +91,7 @@ def _asks_a_database(item: pytest.Item) -> bool:
 
 # A busy machine is no failure: how long something takes is for the bench.
 hypothesis.settings.register_profile(
-    "house", deadline=None, max_examples=25 if databases.POSTGRES and BRIEF else 100
+    "house", deadline=None, max_examples=100 if not BRIEF else 20 if databases.POSTGRES else 50
 )
 hypothesis.settings.load_profile("house")
 

@@ -13,6 +13,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -24,7 +25,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.exc import OperationalError
 
 from digest.database import Database
 
@@ -177,15 +179,30 @@ def hasty(url: str) -> str:
 def locked(url: str) -> Iterator[None]:
     """Another program writes for long: everybody may read, and nobody else write."""
     engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:", 1))
-    with engine.connect() as other:
-        if POSTGRES:
-            other.exec_driver_sql("LOCK TABLE deliveries, runs, users IN EXCLUSIVE MODE")
+    try:
+        with engine.connect() as other:
+            if POSTGRES:
+                _lock_between_commits(other)
+            else:
+                other.connection.driver_connection.isolation_level = None  # type: ignore[union-attr]
+                other.exec_driver_sql("BEGIN EXCLUSIVE")
+            yield
+            other.exec_driver_sql("ROLLBACK")
+    finally:
+        engine.dispose()
+
+
+def _lock_between_commits(other: Connection) -> None:
+    """All tables or none: who waits for the next while it holds one can be a deadlock's victim."""
+    for _ in range(2000):
+        try:
+            other.exec_driver_sql("LOCK TABLE deliveries, runs, users IN EXCLUSIVE MODE NOWAIT")
+        except OperationalError:
+            other.rollback()
+            time.sleep(0.005)
         else:
-            other.connection.driver_connection.isolation_level = None  # type: ignore[union-attr]
-            other.exec_driver_sql("BEGIN EXCLUSIVE")
-        yield
-        other.exec_driver_sql("ROLLBACK")
-    engine.dispose()
+            return
+    raise TimeoutError("others never let go of the tables")
 
 
 def mark() -> int:
