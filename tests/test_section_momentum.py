@@ -409,6 +409,16 @@ def test_a_first_day_is_no_second_wind_and_hours_after_the_week_are_not_known_ye
     assert told(town, database) == {}
 
 
+@pytest.mark.parametrize(("age", "tells"), [(48 * HOUR, True), (47 * HOUR, False)])
+def test_nothing_is_told_of_a_post_that_the_mail_may_ask_about(
+    town: Town, database: Database, age: timedelta, tells: bool
+) -> None:
+    town.post("p", END - age)
+    town.view("p", END - 8 * HOUR, count=30)
+    town.act("p", END - 9 * HOUR, "noor")
+    assert ("picked_up" in told(town, database)) == tells
+
+
 # --- still growing -------------------------------------------------------------------------------
 
 
@@ -690,7 +700,11 @@ def test_real_second_winds_are_those_found_by_hand(real_town: Town, database: Da
         batch = Batch(Period(2016, n), BATCH_ZONE, ("alice",))
         with database.reading() as session:
             told_ = winds.load(session, batch).get("alice")
-            top = [post.id for post in batch.fact(session, author_weeks)["alice"].top]
+            top = [
+                post.id
+                for post in batch.fact(session, author_weeks)["alice"].top
+                if post.published_at and post.published_at <= batch.window.end - 48 * HOUR
+            ]
         span = batch.window.start, batch.window.end
         by_hand_ = [wind for id_ in top if (wind := wind_by_hand(real_town, id_, *span))]
         assert (told_ and told_.views) == max((after for after, _ in by_hand_), default=None)

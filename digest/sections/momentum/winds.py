@@ -15,6 +15,7 @@ from sqlmodel import Session
 
 from digest.database import among, fetch, later
 from digest.facts import Batch, posts, reactions, users, views
+from digest.judgements import HOURS as JUDGED_AT
 from digest.models import ReactionType
 from digest.sections.top_posts import EXCERPT
 from digest.text import clean
@@ -108,13 +109,17 @@ _WINDS = (
 
 
 def load(session: Session, batch: Batch) -> dict[str, Wind]:
-    """Of every author the post of the main list that picked up most."""
+    """Of every author the post of the main list that picked up most.
+
+    Of a post that is too young to be judged the mail may ask how many saw it: it must not tell.
+    """
     weeks = batch.fact(session, author_weeks)
+    judged = batch.window.end - timedelta(hours=JUDGED_AT)
     of = {
         post.id: (user, post)
         for user, week in weeks.items()
         for post in week.top
-        if (post.views or 0) >= LEAST and post.published_at
+        if (post.views or 0) >= LEAST and post.published_at and post.published_at <= judged
     }
     whole = batch.window.end - timedelta(hours=HOURS)
     asked = {"posts": list(of), "start": batch.window.start, "whole": whole}
