@@ -7,6 +7,9 @@ USERS ?= 30
 KILLS ?= 200
 TESTERS ?= 3
 
+# Tests and bench start hundreds of processes, as a user would: none should have to compile first.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup send-digest demo daemon web test test-postgres kills lint types check bench lock messages wheel clean
 

@@ -21,15 +21,14 @@ USERS = [f"user{n:02}" for n in range(30)]
 @pytest.fixture
 def office(tmp_path: Path) -> Iterator[Office]:
     """Thirty people wait for their mail."""
-    with open_office(tmp_path, hasty=True) as office:
+    with open_office(tmp_path) as office:
         office.enrol(*USERS)
         yield office
 
 
-def send(office: Office, workers: int, port: int) -> Ended:
+def send(office: Office, workers: int, port: int, **settings: Any) -> Ended:
     words = ["send", "--week", "2026-W46", "--workers", str(workers)]
-    quick: dict[str, Any] = {"database_patience_seconds": 0.3, "batch": 5, "connections": 2}
-    return ended(office.start(*words, port=port, **quick))
+    return ended(office.start(*words, port=port, batch=5, connections=2, **settings))
 
 
 def told(end: Ended) -> str:
@@ -38,21 +37,24 @@ def told(end: Ended) -> str:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_send_whose_patience_runs_out_on_the_way_ends_with_1(
-    office: Office, workers: int
+    tmp_path: Path, workers: int
 ) -> None:
-    with ExitStack() as stack:
+    with open_office(tmp_path, hasty=True) as office:
+        office.enrol(*USERS)
+        with ExitStack() as stack:
 
-        def lock() -> None:
-            stack.enter_context(locked(office.settings.database_url))
+            def lock() -> None:
+                stack.enter_context(locked(office.settings.database_url))
 
-        with serving({".": once(lock, 8)}) as smtp:
-            end = send(office, workers, smtp.port)
+            with serving({".": once(lock, 8)}) as smtp:
+                end = send(office, workers, smtp.port, database_patience_seconds=0.3)
+        states = counted(office.states())
     assert end.code == 1
     assert "(waited up to 0.3 s)" in told(end)
     assert "another program is writing to it for long" in told(end)
     assert "Traceback" not in end.err
     assert " sent" in end.out  # what was done before is told
-    assert sum(counted(office.states()).values()) == len(USERS)
+    assert sum(states.values()) == len(USERS)
 
 
 @pytest.mark.parametrize("workers", [1, 2])

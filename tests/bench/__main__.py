@@ -23,7 +23,7 @@ from digest.database import Database
 from digest.demo.people import NAMED
 from digest.models import Subscription, table
 from tests import databases
-from tests.bench import clicks, machine, mails, stages, tutorial
+from tests.bench import clicks, machine, mails, parts, stages, tutorial
 from tests.bench.clicks import Answered
 from tests.bench.machine import Measured
 
@@ -66,6 +66,7 @@ def speed(folder: Path, users: int, rounds: int) -> None:
     shutil.move(file, original)
     with machine.sink() as port:
         snapshots, size, spent = stages.measure(folder, original, port)
+        _, _, plain = stages.measure(folder, original, port, only=parts.PLAIN)
         rates: dict[str, list[float]] = {name: [] for name in ("tutorial", "first", "kept", "raw")}
         for _ in range(rounds):
             shutil.copy(original, file)
@@ -90,11 +91,31 @@ def speed(folder: Path, users: int, rounds: int) -> None:
         ratio = median(rates[name]) / median(rates["tutorial"])
         shown.add_row(what, f"{median(rates[name]):,.0f}", f"{ratio:.1f}")
     out.print(shown)
-    share = Table("stage", "ms", "share", title="Processor time per mail (first mails)")
+    share = Table(
+        *("stage", "ms", "share", "plain mail", "ratio"),
+        title="Processor time per mail (first mails)",
+    )
+    whole = sum(spent.each.values())
     for name, milliseconds in spent.each.items():
-        part = milliseconds / sum(spent.each.values())
-        share.add_row(name, f"{milliseconds:.3f}", f"{part:.0%}")
+        bare = plain.each[name]
+        part = f"{milliseconds / whole:.0%}"
+        share.add_row(
+            name, f"{milliseconds:.3f}", part, f"{bare:.3f}", f"{milliseconds / bare:.2f}"
+        )
+    bare = sum(plain.each.values())
+    share.add_row("all", f"{whole:.3f}", "", f"{bare:.3f}", f"{whole / bare:.2f}")
     out.print(share)
+    _sections(parts.costs(folder, original))
+
+
+def _sections(spent: parts.Costs) -> None:
+    title = f"Processor ms per mail by section ({spent.mails:,} mails; shared facts at the first)"
+    shown = Table("section", "load", "build", "stands in", title=title)
+    for name in sorted(spent.load, key=lambda name: -spent.load[name] - spent.build[name]):
+        load, build = (part[name] / 1e6 / spent.mails for part in (spent.load, spent.build))
+        share = spent.told[name] / spent.mails
+        shown.add_row(name, f"{load:.3f}", f"{build:.3f}", f"{share:.0%}")
+    out.print(shown)
 
 
 def _rate(done: Measured) -> float:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -45,13 +46,20 @@ class Stages:
         self.each[name] = self.each.get(name, 0.0) + spent
 
 
-def measure(folder: Path, original: Path, port: int) -> tuple[list[Snapshot], int, Stages]:
-    """The snapshots of some thousand mails, the size of one in bytes, and the stages."""
+def measure(
+    folder: Path, original: Path, port: int, *, only: Collection[str] = ()
+) -> tuple[list[Snapshot], int, Stages]:
+    """The snapshots of some thousand mails, the size of one in bytes, and the stages.
+
+    With ``only`` some of the sections.
+    """
     file = folder / "stages.db"
     shutil.copy(original, file)
     database, now, stages = Database(f"sqlite:///{file}"), datetime.now(UTC), Stages()
-    settings = Settings(database_url=f"sqlite:///{file}", var=folder / "var")
+    settings = Settings(database_url=f"sqlite:///{file}", var=folder / "var", suggest_people=True)
     shop = workshop(database, settings)
+    wanted = [section for section in shop.sections if not only or section.name in only]
+    shop = replace(shop, sections=wanted)
     made = decisions(shop, now, stages)
     welcome = [d for d in made if d.stopped_by is None and d.composed]
     mails = _mails(shop, welcome, now, stages)
