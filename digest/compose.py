@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from digest import history
 from digest.audience import Author
 from digest.editing import Edited, edit
-from digest.facts import Batch
-from digest.history import History
+from digest.facts import Batch, history
+from digest.facts.history import History
+from digest.facts.weeks import AuthorWeek
 from digest.sections import Section
-from digest.weeks import AuthorWeek
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from digest.judgements import OUTSTANDING
+from digest.facts.judgements import OUTSTANDING
 from digest.sections import Section
 
 ROOM = 5

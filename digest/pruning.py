@@ -15,7 +15,7 @@ import time as clocks
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
@@ -34,9 +34,10 @@ from sqlalchemy import (
 )
 from sqlmodel import Session
 
-from digest import history, judgements, ledger
+from digest import ledger
 from digest.config import Settings
 from digest.database import Database
+from digest.facts import history, judgements
 from digest.models import (
     Bounce,
     Correction,
@@ -65,7 +66,6 @@ _judgements, _snapshots, _bounces = table(Judgement), table(Snapshot), table(Bou
 _deliveries, _runs = table(Delivery), table(Run)
 _corrections, _guesses = table(Correction), table(Guess)
 _ALL = true()
-_EARLIEST_ZONE = timedelta(hours=14)
 _JUDGED_AT = timedelta(hours=judgements.HOURS)
 
 
@@ -97,14 +97,14 @@ class Limits:
             for facts in (_views, _reactions):
                 yield facts, and_(_is_past(facts, self.facts), facts.c.post_id.in_(old))
             # A post is corrected while it counts, and then looked at for some weeks at most.
-            yield _corrections, _corrections.c.corrected_at < _beginning(self.facts)
+            yield _corrections, _corrections.c.corrected_at < self.facts.dawn
         if self.snapshots is not None:
             yield _snapshots, _snapshots.c.period < str(self.snapshots)
             yield _guesses, _is_past(_guesses, self.snapshots)
         if self.ledger is not None:
             yield _deliveries, ledger.forgettable(str(self.ledger))
             yield _bounces, _bounces.c.period < str(self.ledger)
-            yield _runs, ledger.forgettable_runs(_beginning(self.ledger))
+            yield _runs, ledger.forgettable_runs(self.ledger.dawn)
 
 
 def prune(
@@ -240,16 +240,11 @@ def _deleted(session: Session, statement: Delete, keys: list[dict[str, Any]]) ->
     return session.connection().execute(statement, keys).rowcount
 
 
-def _beginning(first: Period) -> datetime:
-    """When a week begins where it begins first."""
-    return datetime.combine(first.monday, time(), UTC) - _EARLIEST_ZONE
-
-
 def _is_past(facts: Table, first: Period) -> ColumnElement[bool]:
-    return facts.c.at < _beginning(first)
+    return facts.c.at < first.dawn
 
 
 def _is_old(first: Period) -> ColumnElement[bool]:
     """Posts whose first 48 hours lie wholly in the past, or at no known time."""
     published = _posts.c.published_at
-    return or_(published.is_(None), published < _beginning(first) - _JUDGED_AT)
+    return or_(published.is_(None), published < first.dawn - _JUDGED_AT)

@@ -21,8 +21,8 @@ from markupsafe import escape
 from digest.catalogues import SOURCE
 from digest.colour import palette
 from digest.compose import Snapshot
+from digest.facts.judgements import OUTSTANDING
 from digest.folders import catalogue_folders, template_folders
-from digest.judgements import OUTSTANDING
 from digest.languages import Languages
 from digest.templating import Templates, run
 from digest.text import URL_LIMIT, http_url, shorten

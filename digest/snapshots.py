@@ -9,17 +9,16 @@ from typing import NamedTuple, cast
 from sqlalchemy import bindparam, func, select
 from sqlmodel import Session
 
-from digest import history, judgements
 from digest.compose import Composed, Loaded, Snapshot
 from digest.database import among, execute_many, fetch, insert
-from digest.facts import Batch
+from digest.facts import Batch, history, judgements
+from digest.facts.history import histories
+from digest.facts.judgements import careers
+from digest.facts.weeks import author_weeks
 from digest.faults import Point, reach
-from digest.history import histories
-from digest.judgements import careers
 from digest.models import Delivery, State, table
 from digest.models import Snapshot as Stored
 from digest.sections import Section
-from digest.weeks import author_weeks
 
 _snapshots, _deliveries = table(Stored), table(Delivery)
 _FROZEN = select(_snapshots.c.user_id, _snapshots.c.body).where(

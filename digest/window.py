@@ -17,6 +17,8 @@ from digest.errors import UsageError
 
 _PERIOD = re.compile(r"([0-9]{4})-W([0-9]{2})")
 _WEEK = timedelta(weeks=1)
+_FURTHEST_AHEAD = timedelta(hours=14)
+"""Of all zones, the one where every day begins first is so far ahead of UTC."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -64,6 +66,11 @@ class Period:
     def monday(self) -> date:
         """Its first day."""
         return date.fromisocalendar(self.year, self.week, 1)
+
+    @property
+    def dawn(self) -> datetime:
+        """When it begins where it begins first: nowhere on Earth anything of it is earlier."""
+        return datetime.combine(self.monday, time(), UTC) - _FURTHEST_AHEAD
 
     def shift(self, weeks: int) -> Period:
         """The week so many weeks later (or, negative, earlier)."""

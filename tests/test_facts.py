@@ -17,10 +17,10 @@ from sqlmodel import SQLModel
 from digest import window
 from digest.database import Database
 from digest.facts import Batch
-from digest.history import histories
-from digest.judgements import careers
+from digest.facts.history import histories
+from digest.facts.judgements import careers
+from digest.facts.weeks import AuthorWeek, PostWeek, author_weeks, leading
 from digest.models import Counter, Post, Reaction, User, View, table
-from digest.weeks import AuthorWeek, PostWeek, author_weeks, leading
 from digest.window import Period
 from tests.databases import new_database
 

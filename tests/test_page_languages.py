@@ -20,12 +20,12 @@ from starlette.responses import HTMLResponse
 
 from digest.config import Settings, load
 from digest.database import Database
+from digest.facts.sorting import Sorted
 from digest.folders import catalogue_folders
 from digest.kinds import Kind
 from digest.languages import Languages
 from digest.links import Links
 from digest.models import Delivery, Snapshot, Subscription, Suppression, User, table
-from digest.sorting import Sorted
 from digest.web import create_app
 from digest.web.guard import MAX_BODY_BYTES
 from digest.web.pages import Pages

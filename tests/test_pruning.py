@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from digest import config, judgements
+from digest import config
 from digest.database import Database
 from digest.errors import ConfigError, UsageError
-from digest.facts import Batch
+from digest.facts import Batch, judgements
 from digest.models import State
 from digest.pruning import PAGE, ROWS, prospect, prune
 from digest.window import Period, zone

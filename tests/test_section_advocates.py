@@ -21,8 +21,8 @@ from digest import window
 from digest.config import Settings
 from digest.database import Database
 from digest.facts import Batch
+from digest.facts.reactors import Reactor
 from digest.models import Follow, Post, Reaction, User, View, table
-from digest.reactors import Reactor
 from digest.render import Renderer
 from digest.sections import advocates
 from digest.sections.advocates import Advocates

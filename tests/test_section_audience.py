@@ -24,8 +24,8 @@ from digest.compose import Snapshot
 from digest.database import Database
 from digest.demo import populate
 from digest.facts import Batch
-from digest.followers import Following, Reached, followings
-from digest.judgements import Judged
+from digest.facts.followers import Following, Reached, followings
+from digest.facts.judgements import Judged
 from digest.models import Post
 from digest.render import Rendered, Renderer
 from digest.sections import audience

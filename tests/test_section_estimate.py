@@ -16,11 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from digest import deciding, estimates
-from digest.estimates import reactors, site_ranges, tried
-from digest.facts import Batch
-from digest.following import followers_when_posted
-from digest.judgements import Judged
+from digest import deciding
+from digest.facts import Batch, estimates
+from digest.facts.estimates import reactors, site_ranges, tried
+from digest.facts.following import followers_when_posted
+from digest.facts.judgements import Judged
 from digest.models import Follow, Post, Reaction, User, View, table
 from digest.sections import estimate
 from digest.sections.estimate import Facts
@@ -146,7 +146,7 @@ def test_ranges_are_told_only_where_they_hold_for_newer_posts(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     steady = mixed(1000, 7)
-    with caplog.at_level(logging.INFO, "digest.estimates"):
+    with caplog.at_level(logging.INFO, "digest.facts.estimates"):
         assert tried(steady) is not None
     assert "700 posts" in caplog.text
     assert "R²" in caplog.text

@@ -19,9 +19,9 @@ from sqlalchemy import event, insert
 from digest import window
 from digest.database import Database
 from digest.facts import Batch
-from digest.history import latest_weeks
+from digest.facts.history import latest_weeks
+from digest.facts.reactors import Reactor, Reactors, all_reactors
 from digest.models import Post, Reaction, User, table
-from digest.reactors import Reactor, Reactors, all_reactors
 from digest.render import Renderer
 from digest.sections import advocates, focus
 from digest.stats.diversity import effective_people, simpson

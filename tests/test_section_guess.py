@@ -29,20 +29,20 @@ from digest import guesses, look, personal, subscriptions
 from digest.database import Database
 from digest.errors import LinkError
 from digest.facts import Batch
-from digest.guessing import Community, Known, Young
+from digest.facts.judgements import Career, Judged
+from digest.facts.weeks import AuthorWeek, PostWeek
 from digest.ingest import ingest
-from digest.judgements import Career, Judged
 from digest.ledger import Scope
 from digest.links import Asked, Links
 from digest.pruning import prospect, prune
 from digest.render import Renderer
 from digest.sections import guess
 from digest.sections.guess import Facts, choices
+from digest.sections.guess.guessing import Community, Known, Young
 from digest.stats.guesses import log_error, ratio, typical
 from digest.web import create_app
 from digest.web.forms import whole
 from digest.web.guard import MAX_BODY_BYTES
-from digest.weeks import AuthorWeek, PostWeek
 from digest.window import Period
 from tests.community import MONDAY
 from tests.community import Community as Place

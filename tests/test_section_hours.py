@@ -23,9 +23,9 @@ from digest import window
 from digest.catalogues import SOURCE, Catalogue
 from digest.database import Database
 from digest.facts import Batch
-from digest.history import latest_weeks
+from digest.facts.history import latest_weeks
+from digest.facts.presence import Presence, offsets, presences
 from digest.models import Post, Reaction, User, View, table
-from digest.presence import Presence, offsets, presences
 from digest.render import Renderer
 from digest.sections import hours
 from digest.stats.circular import DAY, WEEK, chance, met, peaks, shrunk, smoothed

@@ -17,9 +17,9 @@ from scipy import special
 from scipy import stats as scipy
 from sqlalchemy import event
 
-from digest import personal, pruning, sorting
-from digest.facts import Batch
-from digest.following import INSTANTS, followers_at
+from digest import personal, pruning
+from digest.facts import Batch, sorting
+from digest.facts.following import INSTANTS, followers_at
 from digest.kinds import Kind, Traits, guess, own_domain, own_names, traits
 from digest.models import Correction, Follow, Post, Reaction, View, table
 from digest.sections import kinds

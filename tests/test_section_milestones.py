@@ -14,10 +14,9 @@ from lxml import html
 from sqlalchemy import event, insert
 from sqlmodel import SQLModel
 
-from digest import judgements
 from digest.database import Database
-from digest.facts import Batch
-from digest.judgements import careers
+from digest.facts import Batch, judgements
+from digest.facts.judgements import careers
 from digest.models import Counter, Judgement, Post, Snapshot, User, View, table
 from digest.render import Renderer
 from digest.sections import milestones

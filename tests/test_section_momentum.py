@@ -22,12 +22,12 @@ from sqlmodel import SQLModel
 
 from digest.database import Database
 from digest.facts import Batch
+from digest.facts.weeks import author_weeks
 from digest.models import Follow, Post, Reaction, User, View, table
 from digest.render import Rendered, Renderer
 from digest.sections import momentum
 from digest.sections.momentum import early, winds
 from digest.sections.momentum.early import Start
-from digest.weeks import author_weeks
 from digest.window import Period
 from tests.conversions import read
 from tests.databases import new_database

@@ -16,14 +16,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digest import acts as public
 from digest import deciding
-from digest.acts import PublicActs, public_acts
-from digest.companions import candidates
 from digest.config import Settings
 from digest.database import Database
+from digest.facts import acts as public
+from digest.facts.acts import PublicActs, public_acts
 from digest.render import Renderer
 from digest.sections import people
+from digest.sections.people.companions import candidates
 from digest.stats.likeness import percentile_ranks, rarity, shared_audience, similarity
 from tests.mails import BRAND, LINKS, snapshot
 from tests.office import open_office

@@ -18,7 +18,7 @@ from digest import window
 from digest.database import Database
 from digest.demo import populate
 from digest.facts import Batch
-from digest.judgements import Judged
+from digest.facts.judgements import Judged
 from digest.models import Membership, Post, View
 from digest.render import Renderer
 from digest.sections import seen_by

@@ -11,17 +11,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digest import pool as pools
-from digest.acts import PublicActs, public_acts
 from digest.database import Database
-from digest.finds import PERSON_MOST, SITE_WEIGHT, Find, Taste, finds, score, taste
-from digest.judgements import Career, Judged, Priors
-from digest.pool import Item, Pool, is_rising, pool
-from digest.regularity import WEEKS, Regularity, regularity
+from digest.facts.acts import PublicActs, public_acts
+from digest.facts.judgements import Career, Judged, Priors
 from digest.render import Renderer
 from digest.sections import sharing
+from digest.sections.sharing import pooling as pools
+from digest.sections.sharing.finding import (
+    PERSON_MOST,
+    SITE_WEIGHT,
+    Find,
+    Taste,
+    finds,
+    score,
+    taste,
+)
+from digest.sections.sharing.pooling import Item, Pool, is_rising, pool
+from digest.sections.sharing.rhythm import WEEKS, Regularity, regularity
+from digest.sections.sharing.topics import ranked
 from digest.stats.proportions import BetaPrior
-from digest.topics import ranked
 from tests.mails import BRAND, LINKS, snapshot
 from tests.town import END, START, Town, batch
 

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digest.facts import Batch, Since
-from digest.history import History, Week
-from digest.judgements import Career, Judged, Priors
+from digest.facts.history import History, Week
+from digest.facts.judgements import Career, Judged, Priors
+from digest.facts.weeks import AuthorWeek, PostWeek
 from digest.sections import headline, new_posts, quiet, sections, so_far, top_posts, usual
 from digest.sections import next as next_step
 from digest.stats.proportions import BetaPrior
-from digest.weeks import AuthorWeek, PostWeek
 from digest.window import Period
 
 UTC_ZONE = ZoneInfo("UTC")

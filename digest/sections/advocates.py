@@ -17,9 +17,9 @@ from sqlmodel import Session
 from digest import window
 from digest.database import among, fetch
 from digest.facts import Batch, posts, reactions, span, views
-from digest.history import LATELY
+from digest.facts.history import LATELY
+from digest.facts.reactors import Reactor, all_reactors
 from digest.models import NOBODY, Follow, ReactionType, table
-from digest.reactors import Reactor, all_reactors
 from digest.sections import Section
 from digest.window import Window
 

@@ -15,8 +15,8 @@ from sqlmodel import Session
 
 from digest.database import among, fetch
 from digest.facts import Batch, counters, posts, reactions
-from digest.followers import WEEKS, Following, followings
-from digest.judgements import HOURS, Judged, careers
+from digest.facts.followers import WEEKS, Following, followings
+from digest.facts.judgements import HOURS, Judged, careers
 from digest.sections import Section
 from digest.sections.top_posts import EXCERPT
 from digest.stats.overlap import overlap

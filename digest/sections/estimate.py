@@ -12,16 +12,16 @@ from typing import Any
 
 from sqlmodel import Session
 
-from digest.estimates import FOLLOWERS_FROM, PEOPLE_DAYS, reactors, site_ranges
 from digest.facts import Batch, Since, beginnings
-from digest.following import followers_when_posted
-from digest.judgements import HOURS, Judged, careers
+from digest.facts.estimates import FOLLOWERS_FROM, PEOPLE_DAYS, reactors, site_ranges
+from digest.facts.following import followers_when_posted
+from digest.facts.judgements import HOURS, Judged, careers
+from digest.facts.weeks import AuthorWeek, author_weeks
 from digest.sections import Section
 from digest.sections.top_posts import EXCERPT
 from digest.stats.ranges import Ranges
 from digest.stats.unseen import chao1
 from digest.text import clean
-from digest.weeks import AuthorWeek, author_weeks
 
 SHOWN = 3
 ONCE_FROM, TWICE_FROM = 5, 2

@@ -12,10 +12,10 @@ from typing import Any
 from sqlmodel import Session
 
 from digest.facts import Batch
-from digest.reactors import LEADING, REACTIONS_FROM, Reactors, all_reactors
+from digest.facts.reactors import LEADING, REACTIONS_FROM, Reactors, all_reactors
+from digest.facts.weeks import NAMED
 from digest.sections import Section
 from digest.stats.diversity import effective_people
-from digest.weeks import NAMED
 
 PEOPLE_FROM = 5
 FOCUSED_BELOW, BROAD_ABOVE = 6, 20

@@ -8,8 +8,8 @@ from typing import Any
 from sqlmodel import Session
 
 from digest.facts import Batch
+from digest.facts.weeks import AuthorWeek, author_weeks
 from digest.sections import Section
-from digest.weeks import AuthorWeek, author_weeks
 
 
 def load(session: Session, batch: Batch) -> dict[str, AuthorWeek]:

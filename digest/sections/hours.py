@@ -12,7 +12,7 @@ from typing import Any
 from sqlmodel import Session
 
 from digest.facts import Batch
-from digest.presence import PEOPLE_FROM, VISITS_FROM, WEEKS_FROM, Presence, presences
+from digest.facts.presence import PEOPLE_FROM, VISITS_FROM, WEEKS_FROM, Presence, presences
 from digest.sections import Section
 from digest.stats.circular import DAY, chance, met, peaks, shrunk, smoothed
 

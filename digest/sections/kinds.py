@@ -17,14 +17,14 @@ from typing import Any, Literal
 
 from sqlmodel import Session
 
-from digest.estimates import FOLLOWERS_FROM
 from digest.facts import Batch
-from digest.following import INSTANTS, followers_at
-from digest.judgements import HOURS, Career, Judged, Priors, careers, priors, site_priors
+from digest.facts.estimates import FOLLOWERS_FROM
+from digest.facts.following import INSTANTS, followers_at
+from digest.facts.judgements import HOURS, Career, Judged, Priors, careers, priors, site_priors
+from digest.facts.sorting import Sorted, sort
 from digest.kinds import Kind, Traits, traits
 from digest.sections import Section
 from digest.sections.new_posts import OWN_PRIOR_FROM
-from digest.sorting import Sorted, sort
 from digest.stats.comparisons import holm, welch
 
 WEEKS = 8

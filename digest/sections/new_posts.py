@@ -14,7 +14,7 @@ from typing import Any
 from sqlmodel import Session
 
 from digest.facts import Batch
-from digest.judgements import (
+from digest.facts.judgements import (
     HOURS,
     OUTSTANDING,
     Career,
@@ -24,11 +24,11 @@ from digest.judgements import (
     priors,
     site_priors,
 )
+from digest.facts.weeks import AuthorWeek, author_weeks
 from digest.sections import Section
 from digest.sections.top_posts import EXCERPT
 from digest.stats.proportions import wilson
 from digest.text import clean
-from digest.weeks import AuthorWeek, author_weeks
 
 SHOWN = 3
 OWN_PRIOR_FROM = 8

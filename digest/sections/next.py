@@ -10,9 +10,9 @@ from sqlmodel import Session
 
 from digest.database import among, fetch
 from digest.facts import Batch, posts
+from digest.facts.weeks import AuthorWeek, PostWeek, author_weeks
 from digest.sections import Section
 from digest.sections.top_posts import ARCHIVE
-from digest.weeks import AuthorWeek, PostWeek, author_weeks
 
 _ADDRESSES = (
     select(posts.c.author_id, func.max(posts.c.url))

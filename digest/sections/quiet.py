@@ -9,9 +9,9 @@ from sqlmodel import Session
 
 from digest.database import among, fetch
 from digest.facts import WORDS, Batch, posts
-from digest.judgements import Judged, careers
+from digest.facts.judgements import Judged, careers
+from digest.facts.weeks import AuthorWeek, author_weeks
 from digest.sections import Section
-from digest.weeks import AuthorWeek, author_weeks
 
 _WRITTEN = (
     select(posts.c.author_id, func.count())

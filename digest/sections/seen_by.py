@@ -13,7 +13,7 @@ from sqlmodel import Session
 
 from digest.database import among, fetch, later
 from digest.facts import Batch, posts, views
-from digest.judgements import HOURS, Judged, careers
+from digest.facts.judgements import HOURS, Judged, careers
 from digest.models import Group, Membership, table
 from digest.sections import Section
 from digest.sections.top_posts import EXCERPT

@@ -13,10 +13,10 @@ from sqlmodel import Session
 
 from digest.database import fetch
 from digest.facts import WORDS, Batch, counters, posts, span, within
+from digest.facts.weeks import TOP, author_weeks
 from digest.sections import Section
 from digest.sections.top_posts import EXCERPT
 from digest.text import clean
-from digest.weeks import TOP, author_weeks
 
 _TOTALS = within(
     counters,

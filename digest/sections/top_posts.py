@@ -8,10 +8,10 @@ from typing import Any
 from sqlmodel import Session
 
 from digest.facts import Batch
-from digest.judgements import Career, careers
+from digest.facts.judgements import Career, careers
+from digest.facts.weeks import AuthorWeek, PostWeek, author_weeks
 from digest.sections import Section
 from digest.text import clean
-from digest.weeks import AuthorWeek, PostWeek, author_weeks
 
 EXCERPT = 160
 """Characters of a post's text that are shown."""

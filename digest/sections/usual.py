@@ -16,10 +16,10 @@ from sqlmodel import Session
 
 from digest import window
 from digest.facts import Batch
-from digest.history import History, histories
+from digest.facts.history import History, histories
+from digest.facts.weeks import AuthorWeek, Metric, author_weeks
 from digest.sections import Section
 from digest.stats.limits import usual_range
-from digest.weeks import AuthorWeek, Metric, author_weeks
 from digest.window import Period
 
 MEDIAN_FROM, VERDICT_FROM = 4, 8

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from digest.facts.weeks import Metric
 from digest.snapshots import PastWeek
-from digest.weeks import Metric
 
 BARS = 26
 HEIGHT = 84

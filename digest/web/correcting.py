@@ -17,9 +17,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from digest.facts.sorting import Sorted, correct, latest
 from digest.kinds import Kind
 from digest.preferences import find
-from digest.sorting import Sorted, correct, latest
 from digest.web import forms
 from digest.web.forms import Form
 from digest.web.site import Site

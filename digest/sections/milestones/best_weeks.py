@@ -16,10 +16,10 @@ from sqlmodel import Session
 
 from digest.database import among, fetch
 from digest.facts import Batch
-from digest.history import WEEKS, History, Week, histories
+from digest.facts.history import WEEKS, History, Week, histories
+from digest.facts.weeks import AuthorWeek, Metric, author_weeks
 from digest.models import Snapshot, table
 from digest.sections.usual import PERCENT_FROM, even
-from digest.weeks import AuthorWeek, Metric, author_weeks
 from digest.window import Period
 
 KNOWN, TIMES = 8, 1.5

@@ -14,9 +14,9 @@ from sqlmodel import Session
 
 from digest.database import among, fetch
 from digest.facts import Batch, beginnings, posts, views
-from digest.history import History, histories
+from digest.facts.history import History, histories
+from digest.facts.weeks import author_weeks
 from digest.sections.usual import MEDIAN_FROM
-from digest.weeks import author_weeks
 
 RARITY = 0.9
 _OLDEST = 1_000

@@ -15,7 +15,7 @@ from sqlmodel import Session
 
 from digest.database import among, fetch
 from digest.facts import Batch, posts
-from digest.judgements import HOURS, USUAL_FROM, Career, Judged, careers
+from digest.facts.judgements import HOURS, USUAL_FROM, Career, Judged, careers
 from digest.models import Judgement, table
 from digest.sections.top_posts import EXCERPT
 from digest.text import clean

@@ -13,7 +13,7 @@ from sqlmodel import Session
 from digest import window
 from digest.database import among, fetch
 from digest.facts import Batch, bounds, posts, slot
-from digest.judgements import careers
+from digest.facts.judgements import careers
 
 RARITY = {3: 0.3, 5: 0.4, 10: 0.5, 25: 0.7, 50: 0.8, 100: 0.9}
 """The numbers of weeks that are told."""

@@ -16,8 +16,8 @@ from sqlmodel import Session
 
 from digest.database import among, fetch
 from digest.facts import Batch, posts, reactions, span, users, views, within
+from digest.facts.weeks import author_weeks
 from digest.models import NOBODY, Follow, ReactionType, table
-from digest.weeks import author_weeks
 
 LEAST = 10
 """So many people must have come through others; and so many followers make followers known."""

@@ -18,8 +18,8 @@ from sqlmodel import Session
 
 from digest.database import among, fetch, later
 from digest.facts import Batch, posts, reactions, views
-from digest.history import WEEKS
-from digest.judgements import Judged, careers
+from digest.facts.history import WEEKS
+from digest.facts.judgements import Judged, careers
 from digest.stats.ranks import spearman, spearman_interval, spearman_limits
 
 HOURS = 2

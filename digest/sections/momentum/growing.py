@@ -17,10 +17,10 @@ from sqlmodel import Session
 
 from digest.database import among, fetch, later
 from digest.facts import Batch, beginnings, bounds, posts, slot, span, views, within
-from digest.judgements import USUAL_FROM
+from digest.facts.judgements import USUAL_FROM
+from digest.facts.weeks import PostWeek, author_weeks
 from digest.sections.top_posts import EXCERPT
 from digest.text import clean
-from digest.weeks import PostWeek, author_weeks
 from digest.window import Window
 
 TIMES, LEAST = 2, 20

@@ -15,11 +15,11 @@ from sqlmodel import Session
 
 from digest.database import among, fetch, later
 from digest.facts import Batch, posts, reactions, users, views
-from digest.judgements import HOURS as JUDGED_AT
+from digest.facts.judgements import HOURS as JUDGED_AT
+from digest.facts.weeks import PostWeek, author_weeks
 from digest.models import ReactionType
 from digest.sections.top_posts import EXCERPT
 from digest.text import clean
-from digest.weeks import PostWeek, author_weeks
 
 HOURS = 6
 """Two blocks of so many hours are compared."""

@@ -32,7 +32,7 @@ from sqlmodel import Session
 from digest import window
 from digest.database import among, fetch, later, seconds
 from digest.facts import Batch, posts, reactions, views, within
-from digest.history import LATELY, latest_weeks
+from digest.facts.history import LATELY, latest_weeks
 from digest.models import NOBODY, UtcDateTime
 from digest.stats.circular import DAY, WEEK
 from digest.window import Window

@@ -14,7 +14,10 @@ from typing import Any
 from sqlmodel import Session
 
 from digest.facts import Batch
-from digest.guessing import (
+from digest.facts.judgements import HOURS, Career, careers
+from digest.facts.weeks import AuthorWeek, author_weeks
+from digest.sections import Section
+from digest.sections.guess.guessing import (
     SMALLEST,
     Community,
     Known,
@@ -24,12 +27,9 @@ from digest.guessing import (
     guessed,
     young_posts,
 )
-from digest.judgements import HOURS, Career, careers
-from digest.sections import Section
 from digest.sections.top_posts import EXCERPT
 from digest.stats.guesses import log_error, ratio, typical
 from digest.text import clean
-from digest.weeks import AuthorWeek, author_weeks
 
 OTHERS = 2
 """So many other posts must have been seen, or the week's totals would tell the answer."""

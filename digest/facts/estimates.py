@@ -14,8 +14,8 @@ from sqlmodel import Session
 
 from digest.database import fetch
 from digest.facts import Batch, posts, reactions, views, within
-from digest.following import followers_when_posted
-from digest.judgements import HOURS, judged
+from digest.facts.following import followers_when_posted
+from digest.facts.judgements import HOURS, judged
 from digest.models import NOBODY
 from digest.stats.ranges import Logged, Ranges, coverage, explained, learn
 

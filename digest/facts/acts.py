@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, cast
 
@@ -28,8 +28,6 @@ LOOKED_AT = 100
 """How many of a person's latest acts and posts are looked at: nobody's history is unbounded."""
 TOPICS = 5
 """How many topics of a post count; the platform names the most important first."""
-EARLIEST_ZONE = timedelta(hours=14)
-"""The first place on Earth where a week ends is so far ahead of UTC."""
 _SLICE = 2_000
 _PRIOR_FROM = 2_000
 
@@ -157,7 +155,7 @@ def public_acts(session: Session, batch: Batch) -> PublicActs:
 
     So the answer is the same for every batch, whatever its zone, and for a preview and a mail.
     """
-    end = datetime.combine(batch.period.shift(1).monday, time(), UTC) - EARLIEST_ZONE
+    end = batch.period.shift(1).dawn
     known = batch.site.get(PublicActs)
     if known is None or known.end != end:
         known = batch.site[PublicActs] = _load(session, end)

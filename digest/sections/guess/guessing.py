@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from statistics import median
 from typing import Any, NamedTuple, cast
 
@@ -17,7 +17,7 @@ from sqlmodel import Session
 
 from digest.database import among, fetch
 from digest.facts import TEXT_SHOWN, WORDS, Batch, posts
-from digest.judgements import HOURS, careers
+from digest.facts.judgements import HOURS, careers
 from digest.models import Guess, Judgement, Snapshot, table
 from digest.stats.guesses import typical
 
@@ -29,7 +29,6 @@ ASKED_WEEKS = 8
 """An answer is told in a mail at most so many weeks later: a monthly one after a break of four."""
 NEWEST = 10_000
 """Guesses that the community's figure is made from at most."""
-_EARLIEST_ZONE = timedelta(hours=14)
 
 _guesses, _judgements, _snapshots = table(Guess), table(Judgement), table(Snapshot)
 
@@ -186,7 +185,7 @@ def community(session: Session, batch: Batch) -> Community:
     """
     key = (community, batch.period)
     if key not in batch.site:
-        before = datetime.combine(batch.period.monday, time(), UTC) - _EARLIEST_ZONE
+        before = batch.period.dawn
         since = before - timedelta(weeks=LOOK_BACK_WEEKS)
         judged = before - timedelta(hours=HOURS)
         by_user: dict[str, list[tuple[int, int]]] = defaultdict(list)

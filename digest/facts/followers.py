@@ -17,7 +17,7 @@ from sqlmodel import Session
 from digest import window
 from digest.database import among, fetch, later
 from digest.facts import Batch, posts, views
-from digest.judgements import HOURS, Judged, careers
+from digest.facts.judgements import HOURS, Judged, careers
 from digest.models import NOBODY, Follow, table
 
 WEEKS = 4

@@ -18,7 +18,7 @@ from sqlmodel import Session
 
 from digest.database import among, fetch
 from digest.facts import Batch, posts
-from digest.judgements import Career, Judged, Priors, careers, priors, site_priors
+from digest.facts.judgements import Career, Judged, Priors, careers, priors, site_priors
 from digest.stats.proportions import BetaPrior, gamma_prior
 
 SPAN = timedelta(weeks=12)

@@ -7,17 +7,17 @@ from typing import Any
 
 from sqlmodel import Session
 
-from digest.acts import PublicActs, public_acts
 from digest.database import fetch
 from digest.facts import WORDS, Batch
-from digest.finds import PEOPLE, Find, finds, followers, taste
-from digest.naming import members
-from digest.pool import pool
-from digest.regularity import WEEKS, Regularity, regularity
+from digest.facts.acts import PublicActs, public_acts
+from digest.facts.naming import members
 from digest.sections import Section
+from digest.sections.sharing.finding import PEOPLE, Find, finds, followers, taste
+from digest.sections.sharing.pooling import pool
+from digest.sections.sharing.rhythm import WEEKS, Regularity, regularity
+from digest.sections.sharing.topics import Topic, own_topics
 from digest.sections.top_posts import EXCERPT
 from digest.text import clean
-from digest.topics import Topic, own_topics
 
 TOPICS = 3
 STREAK_FROM = 3

@@ -31,8 +31,8 @@ from digest.facts import (
     views,
     within,
 )
+from digest.facts.weeks import Metric, author_weeks
 from digest.models import NOBODY, Snapshot, table
-from digest.weeks import Metric, author_weeks
 from digest.window import Window
 
 WEEKS = 26

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from heapq import nsmallest
 
-from digest.acts import PublicActs
+from digest.facts.acts import PublicActs
 from digest.stats.likeness import percentile_ranks, shared_audience, similarity
 
 BOTH_FROM, SHARED_FROM, REPLIED_FROM = 3, 3, 2

@@ -17,9 +17,9 @@ from typing import Any, cast
 from sqlalchemy import ColumnElement, Select, Table, bindparam, case, func, select
 from sqlmodel import Session
 
-from digest.acts import named
 from digest.database import among, fetch
 from digest.facts import Batch, posts, reactions, span, views
+from digest.facts.acts import named
 from digest.models import NOBODY, ReactionType
 from digest.text import http_url
 from digest.window import Window

@@ -15,7 +15,7 @@ from sqlmodel import Session
 from digest import window
 from digest.database import fetch
 from digest.facts import Batch, bounds, posts, reactions, slot, span, users, within
-from digest.history import LATELY, latest_weeks
+from digest.facts.history import LATELY, latest_weeks
 from digest.models import NOBODY, UtcDateTime
 from digest.window import Window
 

@@ -13,13 +13,13 @@ from typing import Any
 from sqlalchemy import select
 from sqlmodel import Session
 
-from digest.acts import PublicActs, public_acts
-from digest.companions import Companion, best, candidates
 from digest.database import fetch, paired
 from digest.facts import WORDS, Batch
+from digest.facts.acts import PublicActs, public_acts
+from digest.facts.naming import Member, members
 from digest.models import Follow, table
-from digest.naming import Member, members
 from digest.sections import Section
+from digest.sections.people.companions import Companion, best, candidates
 from digest.sections.top_posts import EXCERPT
 from digest.text import clean, http_url
 

@@ -23,11 +23,11 @@ from typing import cast
 from sqlalchemy import bindparam, func, select
 from sqlmodel import Session
 
-from digest.acts import PublicActs
 from digest.database import among, fetch
 from digest.facts import Batch
+from digest.facts.acts import PublicActs
 from digest.models import Follow, table
-from digest.pool import KEPT, Item, Pool
+from digest.sections.sharing.pooling import KEPT, Item, Pool
 
 HALF_LIFE = timedelta(hours=24)
 PEOPLE = 200
