@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 USERS ?= 30
 KILLS ?= 200
-TESTERS ?= 3
+TESTERS ?= 4
 
 # Tests and bench start hundreds of processes, as a user would: none should have to compile first.
 unexport PYTHONDONTWRITEBYTECODE

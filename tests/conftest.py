@@ -23,7 +23,7 @@ from digest.cli import main
 from digest.config import PREFIX, Settings
 from digest.database import Database
 from tests import databases
-from tests.databases import REQUIRED
+from tests.databases import BRIEF, REQUIRED, examples
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -40,48 +40,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left)
 
 
-BRIEF = "DIGEST_TEST_BRIEF" in os.environ
-_SAME_EVERYWHERE = {
-    f"tests.test_{name}"
-    for name in (
-        *(
-            "backtest",
-            "bad_input",
-            "bounce_daemon",
-            "bounce_sources",
-            "bounce_tls",
-            "checks",
-            "cli",
-            "clients",
-        ),
-        *(
-            "demo",
-            "dkim",
-            "docs",
-            "headers",
-            "ingest_stackexchange",
-            "ingest_youtube",
-            "kinds_page",
-        ),
-        *(
-            "languages",
-            "library",
-            "look",
-            "page_languages",
-            "pages",
-            "pages_browser",
-            "privacy",
-            "real_data",
-        ),
-        *("real_digests", "sender", "smtp_pauses", "tokens", "web", "wheel"),
-    )
-}
+_SAME_EVERYWHERE = """
+    backtest bad_input bounce_daemon bounce_sources bounce_tls bounces checks cli clients demo
+    dkim docs headers ingest_stackexchange ingest_youtube kinds_page languages library look
+    page_languages pages pages_browser privacy real_data real_digests scheduler sender settle
+    smtp_pauses story tokens web wheel
+"""
 """About what is read, written, signed or shown, whatever database stands behind it."""
 
 
 def _asks_a_database(item: pytest.Item) -> bool:
     assert isinstance(item, pytest.Function)
-    if BRIEF and item.module.__name__ in _SAME_EVERYWHERE:
+    if BRIEF and item.module.__name__.removeprefix("tests.test_") in _SAME_EVERYWHERE.split():
         return False
     if {"database", "settings", "digest"} & set(item.fixturenames):
         return True
@@ -90,9 +60,7 @@ def _asks_a_database(item: pytest.Item) -> bool:
 
 
 # A busy machine is no failure: how long something takes is for the bench.
-hypothesis.settings.register_profile(
-    "house", deadline=None, max_examples=100 if not BRIEF else 20 if databases.POSTGRES else 50
-)
+hypothesis.settings.register_profile("house", deadline=None, max_examples=examples(100))
 hypothesis.settings.load_profile("house")
 
 

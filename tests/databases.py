@@ -37,6 +37,17 @@ postgres_only = pytest.mark.skipif(
     not POSTGRES, reason="about the PostgreSQL server; run: make test-postgres"
 )
 
+BRIEF = "DIGEST_TEST_BRIEF" in os.environ
+
+
+def examples(number: int) -> int:
+    """How many random examples to try where ``number`` are tried by hand: the gate has less time.
+
+    On PostgreSQL, which runs what SQLite ran before, a database of one's own takes longest.
+    """
+    return max(3, number // (1 if not BRIEF else 8 if POSTGRES else 2))
+
+
 REQUIRED = os.environ.get("DIGEST_REQUIRE", "").split(",")
 """What a test run must have; elsewhere tests that need a missing thing skip and say so."""
 _TEMPLATE, _PASSWORD = "empty", "p@ss:word/100%"
@@ -50,6 +61,7 @@ _SETTINGS = {
     "lc_messages": "C",
     "wal_level": "minimal",
     "max_wal_senders": "0",
+    "max_wal_size": "256MB",
     "timezone": "Asia/Kathmandu",  # nothing may depend on where the server stands
 }
 _numbers = count()
@@ -61,7 +73,7 @@ class Server:
 
     def __init__(self, programs: Path) -> None:
         self._programs = programs
-        self.folder = Path(tempfile.mkdtemp(prefix="digest-postgres-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="digest-postgres-", dir=_in_memory()))
         self._user = "postgres" if os.getuid() == 0 else None
         if self._user:
             shutil.chown(self.folder, self._user)
@@ -120,6 +132,13 @@ class Server:
     def discard(self) -> None:
         self.stop("immediate")
         shutil.rmtree(self.folder)
+
+
+def _in_memory() -> str | None:
+    """Where the server's files are no files on a disk, if there is room: a thousand are made."""
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 4 << 30
+    return str(memory) if roomy and os.access(memory, os.W_OK) else None
 
 
 @cache

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from digest.bounces import Kind, read
 from digest.bounces.phrases import GROUPS
+from tests.databases import examples
 from tests.returned_mail import complaint, dsn
 
 AT_LEAST = 0.95
@@ -266,7 +267,7 @@ def test_no_bytes_at_all_make_the_reader_raise(raw: bytes) -> None:
     assert read(raw).kind in Kind
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.lists(PIECES | st.binary(max_size=20), max_size=40).map(b"".join))
 def test_no_arrangement_of_what_bounces_are_made_of_makes_the_reader_raise(raw: bytes) -> None:
     report = read(raw)

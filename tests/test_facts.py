@@ -22,7 +22,7 @@ from digest.facts.judgements import careers
 from digest.facts.weeks import AuthorWeek, PostWeek, author_weeks, leading
 from digest.models import Counter, Post, Reaction, User, View, table
 from digest.window import Period
-from tests.databases import new_database
+from tests.databases import examples, new_database
 
 WEEK = Period(2026, 46)
 TZ = ZoneInfo("Europe/London")
@@ -236,7 +236,7 @@ _views = st.lists(
 )
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=_views)
 def test_a_batch_counts_what_counting_one_by_one_counts(
     rows: list[tuple[str, int, str, int]], tmp_path: Path

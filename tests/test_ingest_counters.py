@@ -12,6 +12,7 @@ from sqlalchemy import text
 from digest.database import Database
 from digest.ingest import ingest_rows
 from digest.ingest.rows import CounterRow, Instant, PostRow, Row, UserRow
+from tests.databases import examples
 from tests.test_ingest_store import imported
 
 AUTHOR = UserRow("alice", "Alice", "alice@a.example", "alice@a.example")
@@ -130,7 +131,7 @@ def test_two_readings_of_one_instant_are_one_and_the_higher(database: Database) 
     assert [tuple(row) for row in rows] == [(10, 3)]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     st.dictionaries(st.integers(0, 40), st.none() | st.integers(0, 100), max_size=15), st.randoms()
 )

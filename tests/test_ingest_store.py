@@ -24,7 +24,7 @@ from digest.ingest.rows import (
     ViewRow,
 )
 from tests.conversions import write
-from tests.databases import ask, new_database
+from tests.databases import ask, examples, new_database
 
 PEOPLE: list[Row] = [
     UserRow("alice", "Alice", "alice@a.example", "alice@a.example"),
@@ -194,7 +194,7 @@ def imported(*parts: list[Any]) -> Content:
     return found
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25))
 @given(st.lists(FACTS, max_size=30), st.lists(ANONYMOUS, max_size=10), st.randoms(), st.data())
 def test_neither_order_nor_pieces_nor_repeats_change_the_result(
     facts: list[Any], anonymous: list[Any], shuffled: random.Random, data: st.DataObject

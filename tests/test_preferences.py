@@ -18,6 +18,7 @@ from digest import deciding, planning, preferences, subscriptions
 from digest.cadence import Frequency
 from digest.models import Subscription
 from digest.preferences import Reader
+from tests.databases import examples
 from tests.office import MONDAY, NOW, WEEK, Office, open_office
 
 NEXT = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -226,7 +227,9 @@ def test_a_mail_that_is_due_already_is_not_lost_by_saving(office: Office) -> Non
 
 
 @hypothesis_settings(
-    max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+    max_examples=examples(40),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    deadline=None,
 )
 @given(
     weekday=st.integers(0, 6),

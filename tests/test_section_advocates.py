@@ -29,7 +29,7 @@ from digest.sections.advocates import Advocates
 from digest.window import Period
 from tests.community import MONDAY, village
 from tests.conftest import Front
-from tests.databases import new_database
+from tests.databases import examples, new_database
 from tests.mails import BRAND, LINKS, snapshot
 
 WEEK, TZ = Period(2026, 46), ZoneInfo("UTC")
@@ -185,7 +185,7 @@ _follows = st.sets(
 ).map(lambda rows: {(row[:3]): row for row in rows}.values())
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(20), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(reposts=_reposts, views=_views, follows=_follows)
 def test_a_viewer_is_the_latest_followed_reposter_s_or_the_only_one_s(
     reposts: set[tuple[str, str, float, str]],

@@ -34,7 +34,7 @@ from digest.window import Period
 from tests import mails
 from tests.community import MONDAY, Community
 from tests.conftest import Front, body
-from tests.databases import new_database
+from tests.databases import examples, new_database
 from tests.followers_by_hand import Counted, count, rows_of, store
 
 WEEK = Period(2026, 46)
@@ -204,7 +204,7 @@ _person = st.sampled_from(["alice", "bob", "carol", "dave", "erin", "frank"])
 _author = st.sampled_from(["alice", "bob"])
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     published=st.lists(st.tuples(_author, _when), min_size=1, max_size=6),
     viewed=st.lists(st.tuples(st.integers(0, 5), _person, _when), max_size=40, unique=True),

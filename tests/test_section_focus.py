@@ -26,7 +26,7 @@ from digest.render import Renderer
 from digest.sections import advocates, focus
 from digest.stats.diversity import effective_people, simpson
 from digest.window import Period
-from tests.databases import new_database
+from tests.databases import examples, new_database
 from tests.mails import BRAND, LINKS, snapshot
 
 WEEK, TZ = Period(2026, 46), ZoneInfo("Europe/London")
@@ -215,7 +215,7 @@ _acts = st.lists(
 )
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(acts=_acts)
 def test_the_query_counts_what_counting_one_by_one_counts(acts: list[Act], tmp_path: Path) -> None:
     database = Database(new_database(Path(mkdtemp(dir=tmp_path)) / "digest.db"))

@@ -31,7 +31,7 @@ from digest.sections import hours
 from digest.stats.circular import DAY, WEEK, chance, met, peaks, shrunk, smoothed
 from digest.window import Period, Window
 from digest.wording import Wording
-from tests.databases import new_database
+from tests.databases import examples, new_database
 from tests.mails import BRAND, LINKS, snapshot
 
 AUTUMN = Period(2026, 46)
@@ -95,7 +95,7 @@ def crowd(tz: ZoneInfo, size: int = 220, people: int = 40) -> list[Visit]:
 
 # --- the circle ----------------------------------------------------------------------------------
 
-quick = settings(max_examples=25)
+quick = settings(max_examples=examples(25))
 circles = st.lists(st.integers(0, 50), min_size=WEEK, max_size=WEEK)
 
 
@@ -251,7 +251,7 @@ def test_the_offsets_of_eight_weeks_are_known_to_the_second(zone: str, weeks: in
 _minutes = st.integers(-60 * 24 * 7, 60 * 24 * 7 * 9)
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(20), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     zone=st.sampled_from(ZONES),
     rows=st.lists(

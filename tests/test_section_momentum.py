@@ -30,7 +30,7 @@ from digest.sections.momentum import early, winds
 from digest.sections.momentum.early import Start
 from digest.window import Period
 from tests.conversions import read
-from tests.databases import new_database
+from tests.databases import examples, new_database
 from tests.mails import BRAND, LINKS, headline, snapshot
 
 BATCH_ZONE = ZoneInfo("UTC")
@@ -282,7 +282,7 @@ def by_hand(town: Town) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(10), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10**9))
 def test_any_week_gives_what_counting_one_by_one_gives(seed: int, tmp_path: Path) -> None:
     chance, town = random.Random(seed), Town()
@@ -473,7 +473,7 @@ def test_where_posts_have_come_to_rest_no_multiple_is_told(town: Town, database:
     assert (said["views"], said["times"]) == (40, None)
 
 
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(8), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10**9))
 def test_the_usual_at_that_age_is_what_counting_by_hand_gives(seed: int, tmp_path: Path) -> None:
     chance, town = random.Random(seed), Town()

@@ -27,7 +27,7 @@ from digest.window import Period
 from tests import mails
 from tests.community import MONDAY, Community
 from tests.conftest import Front, body
-from tests.databases import new_database
+from tests.databases import examples, new_database
 from tests.followers_by_hand import TWO_DAYS, rows_of, store
 
 WEEK = Period(2026, 46)
@@ -141,7 +141,7 @@ _when = st.integers(-200, 200)
 _person = st.sampled_from(["alice", "bob", "carol", "dave", "erin"])
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     written=st.lists(
         st.tuples(st.sampled_from(["alice", "bob"]), _when, st.sampled_from(["g", "h", None])),

@@ -11,6 +11,7 @@ from scipy import stats as scipy_stats
 from digest.stats.limits import usual_range, xmr
 from digest.stats.proportions import beta_prior, gamma_prior, wilson
 from digest.stats.ranks import midranks, spearman, spearman_interval, spearman_limits
+from tests.databases import examples
 
 POSTS = [(2, 40), (9, 60), (1, 15), (12, 220), (4, 80), (30, 300), (0, 20), (3, 50)]
 WEEKS = [40, 52, 47, 39, 60, 44, 51, 48]
@@ -255,7 +256,7 @@ def test_the_rank_correlation_is_that_of_scipy(both: list[tuple[int, int]]) -> N
 
 
 @given(pairs, st.integers())
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 def test_the_bootstrap_interval_is_that_of_resampling_outright(
     both: list[tuple[int, int]], seed: int
 ) -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from digest import subscriptions
 from digest.models import Subscription, Suppression
 from digest.subscriptions import Due
+from tests.databases import examples
 from tests.office import NOW, Office, open_office
 
 MONDAY_EIGHT = datetime(2026, 11, 16, 8, tzinfo=UTC)
@@ -179,7 +180,9 @@ def test_only_those_who_were_due_move_on(office: Office) -> None:
 
 
 @hypothesis_settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(25),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     zone=st.sampled_from(

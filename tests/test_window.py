@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from digest import window
 from digest.errors import UsageError
 from digest.window import Period, Window
+from tests.databases import examples
 
 HOUR = timedelta(hours=1)
 # "Factory" is the name for a zone that nobody has set; "localtime" is this machine's.
@@ -141,7 +142,7 @@ def test_a_window_holds_its_start_and_not_its_end() -> None:
     assert one.end - timedelta(microseconds=1) in one
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(zones, periods)
 def test_days_and_weeks_are_contiguous_in_every_zone(name: str, period: Period) -> None:
     tz = window.zone(name)
@@ -154,14 +155,14 @@ def test_days_and_weeks_are_contiguous_in_every_zone(name: str, period: Period) 
     assert timedelta(days=5.9) < week.end - week.start < timedelta(days=8.1)
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(zones, instants)
 def test_every_instant_lies_in_the_week_of_its_local_day(name: str, now: datetime) -> None:
     tz = window.zone(name)
     assert now in window.week(Period.of(now.astimezone(tz).date()), tz)
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(zones, instants)
 def test_the_last_full_week_is_over_and_the_next_one_is_not(name: str, now: datetime) -> None:
     tz = window.zone(name)
@@ -190,7 +191,7 @@ def test_a_time_that_does_not_exist_moves_on_and_a_repeated_one_is_taken_first(
     assert window.instant(datetime.fromisoformat(local), window.zone(zone)) == utc(expected)
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(zones, instants)
 def test_an_instant_is_the_first_that_shows_its_local_time(name: str, now: datetime) -> None:
     tz = window.zone(name)
@@ -231,7 +232,7 @@ def test_a_due_hour_that_happens_twice_is_due_once() -> None:
     assert window.next_due(first, weekday=6, hour=2, tz=berlin) == utc("2026-11-01T01:00")
 
 
-@settings(max_examples=600)
+@settings(max_examples=examples(600))
 @given(zones, instants, st.integers(0, 6), st.integers(0, 23))
 def test_the_next_due_time_is_later_and_near_and_the_last_one_is_not_later(
     name: str, now: datetime, weekday: int, hour: int
