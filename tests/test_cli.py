@@ -9,6 +9,7 @@ import subprocess
 import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -388,3 +389,7 @@ def test_a_reader_of_a_pipe_that_goes_away_leaves_no_traceback(told: Front) -> N
             check=False,
         )
     assert "Traceback" not in ended.stderr
+
+
+def test_it_says_its_version(digest: Front) -> None:
+    assert digest("--version").out == f"digest {metadata.version('digest')}\n"

@@ -53,7 +53,7 @@ def costs(folder: Path, original: Path) -> Costs:
     for one in made:
         if one.stopped_by is None and one.composed is not None:
             spent.mails += 1
-            spent.told.update(one.composed.snapshot.sections)
+            spent.told.update(one.composed.snapshot.sections.keys())
     return spent
 
 
