@@ -8,12 +8,11 @@ What is opened is decided in :mod:`digest.planning`; whoever only looks is in :m
 from __future__ import annotations
 
 import asyncio
-import random
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
 from digest import ledger, snapshots
@@ -34,13 +33,9 @@ from digest.errors import (
 from digest.faults import Point, reach
 from digest.ledger import Claim, Outcome, Scope
 from digest.models import State
+from digest.outcomes import outcome
 from digest.recorder import Clock, Recorder
 from digest.smtp import Breaker, Mailbox, Pace, Sender, Server, parse_url
-from digest.smtp import Outcome as Reply
-from digest.smtp.replies import Meaning
-
-_SICK = frozenset({Meaning.FULL, Meaning.DISABLED, Meaning.UNCLEAR})
-"""What says something about a mailbox, but not at once that it is dead."""
 
 
 @dataclass(slots=True)
@@ -223,7 +218,7 @@ class _Line:
                 self.record(Outcome(claim, State.DEFERRED, "stopped", error.message, tried=1))
             return
         reach(Point.AFTER_REPLY)
-        self.record(_outcome(claim, author, reply, self.shop.settings, self.clock()))
+        self.record(outcome(claim, author, reply, self.shop.settings, self.clock()))
 
     def record(self, outcome: Outcome) -> None:
         """Hand an outcome to the ledger and count it."""
@@ -299,42 +294,3 @@ def _keep(database: Database, decided: Collection[Decided], now: datetime) -> No
     with database.writing() as session:
         for one in decided:
             snapshots.keep(session, one.batch, one.composed, now)
-
-
-def _outcome(
-    claim: Claim, author: Author, reply: Reply, settings: Settings, now: datetime
-) -> Outcome:
-    """What the ledger records of a server's answer."""
-    said = f"{reply.code or ''} {reply.reply_text}".strip()[:500]
-    meaning = reply.meaning.value if reply.meaning else ""
-    if reply.state == "withdrawn":
-        # The reader left or another owner took over: the gates will say which.
-        return Outcome(claim, State.PENDING)
-    doubt = reply.state == "unknown" and settings.on_unknown == "resend"
-    again = reply.state == "deferred" or doubt
-    tried = int(reply.is_attempt)
-    sick = author.email_key or "" if reply.meaning in _SICK and reply.code else ""
-    if again and tried and claim.attempts + 1 >= settings.max_attempts:
-        return Outcome(claim, State.FAILED, "too-many-attempts", said, tried=1, sick_address=sick)
-    if again:
-        wait = (
-            timedelta(seconds=reply.wait)
-            if reply.wait
-            else ledger.backoff(
-                claim.attempts,
-                base=settings.retry_base_seconds,
-                cap=settings.retry_cap_seconds,
-                jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
-            )
-        )
-        return Outcome(claim, State(reply.state), meaning, said, now + wait, tried=tried)
-    dead = author.email_key or "" if reply.meaning is Meaning.ADDRESS and reply.code else ""
-    return Outcome(
-        claim,
-        State(reply.state),
-        meaning,
-        said,
-        tried=1,
-        dead_address=dead,
-        sick_address=sick if reply.state == "failed" else "",
-    )

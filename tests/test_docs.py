@@ -328,6 +328,7 @@ def reasons_written() -> set[str]:
             "ledger/claims",
             "ledger/doubts",
             "run",
+            "outcomes",
             "planning",
             "recorder",
             "audience",

@@ -21,7 +21,7 @@ LAYERS = {
         " extraction mirroring inline lines wording languages compiled templating render clients"
         " message dkim mail smtp"
     ),
-    "use": "bounces planning deciding recorder run workers look backtest pruning checks",
+    "use": "bounces planning deciding recorder outcomes run workers look backtest pruning checks",
     "doors": "console scheduler web cli",
 }
 """Every module imports only modules that stand before it, in this order."""
