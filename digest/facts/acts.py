@@ -71,6 +71,8 @@ class PublicActs:
 
     def audience(self, author: str) -> frozenset[str]:
         """Whoever reacted to the latest posts of somebody."""
+        if author not in self.written:
+            return frozenset()
         if author not in self._audiences:
             everybody = (person for at in self.by(author) for person in self.posts[at].reactors)
             self._audiences[author] = frozenset(everybody)
@@ -78,6 +80,8 @@ class PublicActs:
 
     def taste(self, person: str) -> dict[str, float]:
         """The topics that somebody reacts to: so many posts of each, shared where one has more."""
+        if person not in self.reacted:  # most people, on a large site: nothing is kept of them
+            return {}
         if person not in self._tastes:
             found: dict[str, float] = defaultdict(float)
             for at in self.of(person):
