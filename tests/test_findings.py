@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,12 +14,13 @@ from tests.findings import page, towns
 from tests.findings.by_hand import deskdrop, others
 from tests.findings.figures import Figures
 from tests.findings.told import tell
+from tests.findings.weeks import periods
 
 
 def by_hand(name: str, data: Path) -> dict[str, Figures]:
     first, last = (period.monday for period in towns.WEEKS[name])
     if name == "deskdrop":
-        return deskdrop.figures(data, (last - first).days // 7 + 1)
+        return deskdrop.figures(data, len(periods(*towns.WEEKS[name])))
     if name in {"stackexchange", "dev_to"}:
         return {"stackexchange": others.stackexchange, "dev_to": others.dev_to}[name](
             data, first, last
@@ -41,8 +43,13 @@ def test_the_page_says_what_the_product_and_the_files_say(
         section.name: page.cell(told.sections[section.name]) for section in sections()
     }
     if name == "deskdrop":
-        count = deskdrop.mails(shared_data, 30)
-        assert count == {section: told.sections[section] for section in count}
+        count, could = deskdrop.mails(shared_data, len(periods(*towns.WEEKS[name])))
+        rivals = Counter(section for mail in told.mails for section in mail.rivals)
+        assert could == {section: rivals[section] for section in could}
+    else:
+        first, last = (period.monday for period in towns.WEEKS[name])
+        count = others.mails(name, shared_data, first, last)
+    assert count == {section: told.sections[section] for section in count}
     check_the_room(told.mails)
 
 

