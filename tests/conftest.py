@@ -42,7 +42,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 _SAME_EVERYWHERE = """
     backtest bad_input bounce_daemon bounce_sources bounce_tls bounces checks cli clients demo
-    dkim docs headers ingest_stackexchange ingest_youtube kinds_page languages library look
+    dkim docs findings headers ingest_stackexchange ingest_youtube kinds_page languages library look
     page_languages pages pages_browser privacy real_data real_digests scheduler sender settle
     smtp_pauses story tokens web wheel
 """

@@ -117,6 +117,17 @@ def test_the_ends_are_percentiles_at_the_ranks_of_a_further_post() -> None:
     assert ranges.people(3, 1000).high == pytest.approx(1000 * high)
 
 
+@given(st.integers(1, 5000), st.integers(1, 100_000))
+def test_a_range_that_begins_or_ends_at_a_post_holds_it(reach: int, followers: int) -> None:
+    """A share that is multiplied again must not miss the whole number that it came from."""
+    posts = [Logged(0, reach, followers)] * 40
+    ranges = learn(posts)
+    assert ranges is not None
+    people = ranges.people(0, followers)
+    assert (people.low, people.high) == (reach, reach)
+    assert coverage(ranges, posts) == 1
+
+
 def test_coverage_and_what_is_explained_are_worked_out_as_by_hand() -> None:
     posts = [p for n in FLOORS for p in logged(40, n)]
     ranges = learn(posts)

@@ -25,6 +25,7 @@ from digest.render import Renderer
 from digest.sections import people
 from digest.sections.people.companions import candidates
 from digest.stats.likeness import percentile_ranks, rarity, shared_audience, similarity
+from tests.findings import page as findings
 from tests.mails import BRAND, LINKS, snapshot
 from tests.office import open_office
 from tests.town import START, WEEK, Town, batch
@@ -369,7 +370,8 @@ def test_hidden_friends_are_found_more_often_than_by_popularity(
         sum(any((a, one) in hidden for one in chosen[a]) for a in authors) / len(authors)
         for chosen in (ours, usual)
     )
-    print(f"{len(authors)} authors: {hits:.1%} found a friend, by popularity {base:.1%}")
+    page = [row[-1] for row in findings.table("lastfm")]
+    assert page == [f"{100 * share:.1f} %" for share in (hits, base)]
     assert hits > 2.5 * base
     assert hits > 0.2
 

@@ -54,7 +54,9 @@ class Ranges:
     def people(self, engagers: int, followers: int) -> Interval:
         """How many people saw such a post in nine of ten cases."""
         bucket = self.bucket(engagers)
-        return Interval(bucket.low * followers, bucket.high * followers)
+        # What is left of a share that was divided is no part of a person: 4 people are not 3.99….
+        low, high = (round(share * followers, 9) for share in (bucket.low, bucket.high))
+        return Interval(low, high)
 
 
 def learn(posts: Sequence[Logged], least: int = LEAST) -> Ranges | None:

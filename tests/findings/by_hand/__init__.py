@@ -1,0 +1,1 @@
+"""The same figures straight from the published files: nothing of the product helps here."""
