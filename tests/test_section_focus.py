@@ -274,7 +274,7 @@ def test_views_are_told_where_they_are_spread_otherwise_than_reactions() -> None
         None,
         spread(*BALANCE),  # as reactions are
         spread(*(9 * n for n in BALANCE)),
-        spread(*[5] * 6),  # 6 people, more or less by chance
+        spread(9, 4, 3, 3, 2, 2, *[1] * 7),  # half as focused, which may be chance
         spread(*[1] * 29),
         spread(*[40] * 9),  # so few that the author may know them
         spread(*[8] * 40, unnamed=36),
