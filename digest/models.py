@@ -436,6 +436,19 @@ class Guess(SQLModel, table=True):
     at: datetime = _instant(index=True)
 
 
+class Omission(SQLModel, table=True):
+    """A topic that a user does not want the mail to be about, as posts have it. It stands until
+    they take it back.
+    """
+
+    __tablename__ = "omissions"
+    __table_args__ = (CLUSTERED,)
+
+    user_id: str = Field(primary_key=True, foreign_key="users.id")
+    topic: str = Field(primary_key=True)
+    omitted_at: datetime = _instant()
+
+
 class Snapshot(SQLModel, table=True):
     """The frozen numbers of one user's period. ``body`` is what the mail was made from; None for a
     week before the first run, of which only totals were worked out. A total of None is unknown.

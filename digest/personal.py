@@ -20,6 +20,7 @@ from digest.models import (
     Guess,
     Judgement,
     Membership,
+    Omission,
     Post,
     Reaction,
     Snapshot,
@@ -36,6 +37,7 @@ _deliveries, _bounces, _snapshots = table(Delivery), table(Bounce), table(Snapsh
 _views, _reactions, _counters = table(View), table(Reaction), table(Counter)
 _follows, _memberships, _judgements = table(Follow), table(Membership), table(Judgement)
 _suppressions, _corrections, _guesses = table(Suppression), table(Correction), table(Guess)
+_omissions = table(Omission)
 
 
 def export(session: Session, user_id: str) -> dict[str, Any]:
@@ -61,6 +63,7 @@ def _all_of(user_id: str) -> dict[str, Select[Any]]:
         "counters": select(_counters).where(_counters.c.post_id.in_(own)),
         "kinds": select(_corrections).where(_corrections.c.post_id.in_(own)),
         "first_48_hours": select(_judgements).where(_judgements.c.post_id.in_(own)),
+        "topics_left_out": select(_omissions).where(_omissions.c.user_id == user_id),
         "guesses": select(_guesses).where(_guesses.c.user_id == user_id),
         "views_of_others": select(_views).where(_views.c.viewer_id == user_id),
         "reactions_to_others": select(_reactions).where(_reactions.c.actor_id == user_id),
@@ -91,7 +94,7 @@ def erase(session: Session, user_id: str, now: datetime) -> None:
     for facts in (_views, _reactions, _counters, _judgements, _corrections, _guesses):
         session.execute(delete(facts).where(facts.c.post_id.in_(own)))
     session.execute(delete(_posts).where(_posts.c.author_id == user_id))
-    for owned in (_deliveries, _bounces, _snapshots, _guesses, _memberships):
+    for owned in (_deliveries, _bounces, _snapshots, _guesses, _memberships, _omissions):
         session.execute(delete(owned).where(owned.c.user_id == user_id))
     either = or_(_follows.c.follower_id == user_id, _follows.c.followee_id == user_id)
     session.execute(delete(_follows).where(either))

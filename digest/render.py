@@ -91,6 +91,11 @@ class MailLinks:
         """Where it can be said which kind a post is of."""
         return f"{self.preferences}/kinds"
 
+    @property
+    def topics(self) -> str:
+        """Where topics can be left out."""
+        return f"{self.preferences}/topics"
+
 
 @dataclass(frozen=True, slots=True)
 class Rendered:

@@ -44,7 +44,7 @@ _SAME_EVERYWHERE = """
     backtest bad_input bounce_daemon bounce_sources bounce_tls bounces checks cli clients demo
     dkim docs findings headers ingest_stackexchange ingest_youtube kinds_page languages library look
     page_languages pages pages_browser privacy real_data real_digests scheduler sender settle
-    smtp_pauses story tokens web wheel
+    smtp_pauses story tokens topics_page web wheel
 """
 """About what is read, written, signed or shown, whatever database stands behind it."""
 

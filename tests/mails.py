@@ -120,6 +120,8 @@ def focus(**changes: Any) -> dict[str, Any]:
         "people": 60,
         "names": ["Noor", "Tomás", "Ines"],
         "kept": 7,
+        "viewed": {"wider": True, "effective": 41},
+        "given": {"word": "focused", "effective": 5, "reactions": 48},
     } | changes
 
 

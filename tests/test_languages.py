@@ -158,6 +158,11 @@ def audiences() -> Iterator[dict[str, Any]]:
     for word in ("focused", "mixed", "broad"):
         for among, effective in ((0, 7), (3, None), (10, 7), (None, 7)):
             yield {"focus": focus(word=word, kept=among, effective=effective)}
+    for effective in (41, None):
+        for word, wider in (("focused", True), ("broad", False)):
+            viewed = {"wider": wider, "effective": effective}
+            given = {"word": word, "effective": effective, "reactions": 48}
+            yield {"focus": focus(viewed=viewed, given=given)}
 
 
 def outside(text: str) -> str:

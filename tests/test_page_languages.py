@@ -20,6 +20,7 @@ from starlette.responses import HTMLResponse
 
 from digest.config import Settings, load
 from digest.database import Database
+from digest.facts.omissions import Topic
 from digest.facts.sorting import Sorted
 from digest.folders import catalogue_folders
 from digest.kinds import Kind
@@ -346,9 +347,16 @@ def every_page(there: Town) -> Iterator[httpx.Response]:
     words = Languages(catalogue_folders(overrides=there.settings.templates)).wording("ja")
     pages = Pages(there.settings, words)
     answers = [pages.problem(words, status) for status in (429, 500, 503)]
-    for answer in (*answers, *kinds_pages(pages, words), *guess_pages(pages, words)):
+    for answer in (*answers, *other_pages(pages, words)):
         status, headers = answer.status_code, dict(answer.headers)
         yield httpx.Response(status, content=bytes(answer.body), headers=headers)
+
+
+def other_pages(pages: Pages, words: Wording) -> Iterator[HTMLResponse]:
+    """Pages in states that this town does not bring about."""
+    yield from kinds_pages(pages, words)
+    yield from topics_pages(pages, words)
+    yield from guess_pages(pages, words)
 
 
 def kinds_pages(pages: Pages, words: Wording) -> Iterator[HTMLResponse]:
@@ -366,6 +374,14 @@ def kinds_pages(pages: Pages, words: Wording) -> Iterator[HTMLResponse]:
     for shown, problem, saved in ((posts, True, False), (posts, False, True), ([], False, False)):
         values: dict[str, Any] = {"posts": shown, "problem": problem, "saved": saved}
         yield pages.page(words, "kinds.html", **fixed, **values)
+
+
+def topics_pages(pages: Pages, words: Wording) -> Iterator[HTMLResponse]:
+    """The same of the page of topics, see ``test_topics_page``."""
+    both = [Topic("⁂", out) for out in (False, True)]
+    for shown, problem, saved in ((both, True, False), (both, False, True), ([], False, False)):
+        values: dict[str, Any] = {"topics": shown, "problem": problem, "saved": saved}
+        yield pages.page(words, "topics.html", root="../../", token="0", **values)
 
 
 def guess_pages(pages: Pages, words: Wording) -> Iterator[HTMLResponse]:

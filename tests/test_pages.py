@@ -273,9 +273,9 @@ def test_deleting_takes_two_pages_and_a_tick_and_is_final(desk: Desk) -> None:
     for _ in range(2):
         gone = desk.client.post(f"{desk.preferences}/delete", data=form)
         assert (gone.status_code, "It is deleted" in gone.text) == (200, True)
-    for path in ("", "/less", "/keep", "/weeks", "/kinds", "/data", "/delete"):
+    for path in ("", "/less", "/keep", "/weeks", "/kinds", "/topics", "/data", "/delete"):
         assert desk.client.get(desk.preferences + path).status_code == 404
-    for path in ("/less", "/keep", "/kinds", "/data"):
+    for path in ("/less", "/keep", "/kinds", "/topics", "/data"):
         data = {"frequency": "monthly"}
         assert desk.client.post(desk.preferences + path, data=data).status_code == 404
     assert desk.client.get(desk.links.browser("alice", "2026-W46")).status_code == 404
@@ -313,8 +313,8 @@ def test_programs_that_open_every_link_change_nothing(desk: Desk) -> None:
         waiting += [urljoin(url, html.unescape(link)) for link in _HREF.findall(answer.text)]
     kinds = {re.sub(r"/[^/]+\.[^/]+", "/*", urlsplit(url).path) for url in seen}
     assert kinds == {
-        "/counting", "/p/*", "/p/*/less", "/p/*/weeks", "/p/*/kinds", "/p/*/data", "/p/*/delete",
-        "/u/*", "/v/*",
+        "/counting", "/p/*", "/p/*/less", "/p/*/weeks", "/p/*/kinds", "/p/*/topics",
+        "/p/*/data", "/p/*/delete", "/u/*", "/v/*",
     }  # fmt: skip
     assert desk.tables() == before
 
@@ -352,7 +352,9 @@ def wrong_links(links: Links) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("path", ["", "/less", "/keep", "/weeks", "/kinds", "/data", "/delete"])
+@pytest.mark.parametrize(
+    "path", ["", "/less", "/keep", "/weeks", "/kinds", "/topics", "/data", "/delete"]
+)
 def test_a_wrong_link_opens_nothing_and_tells_nothing(desk: Desk, path: str) -> None:
     """Whether somebody exists is not to be seen: the page is the same for all."""
     before, pages = desk.tables(), set()
@@ -494,7 +496,7 @@ def test_what_is_no_form_changes_nothing(desk: Desk, path: str, content: bytes) 
     assert desk.tables() == before
 
 
-@pytest.mark.parametrize("path", ["", "/less", "/keep", "/kinds", "/data", "/delete"])
+@pytest.mark.parametrize("path", ["", "/less", "/keep", "/kinds", "/topics", "/data", "/delete"])
 @pytest.mark.parametrize("size", [MAX_BODY_BYTES + 1, 10_000_000])
 def test_a_large_body_is_refused(desk: Desk, path: str, size: int) -> None:
     before = desk.tables()
@@ -511,7 +513,7 @@ def test_less_often_takes_only_what_it_offers(desk: Desk, often: str) -> None:
     assert desk.tables() == before
 
 
-@pytest.mark.parametrize("path", ["", "/less", "/keep", "/kinds"])
+@pytest.mark.parametrize("path", ["", "/less", "/keep", "/kinds", "/topics"])
 def test_a_form_for_a_user_who_was_deleted_meanwhile(desk: Desk, path: str) -> None:
     form = desk.form()
     desk.front.sql("DELETE FROM subscriptions WHERE user_id = 'alice'")
@@ -523,7 +525,7 @@ def test_a_form_for_a_user_who_was_deleted_meanwhile(desk: Desk, path: str) -> N
 
 
 def test_every_page_of_choices_is_private_and_whole(desk: Desk) -> None:
-    for path in ("", "/less", "/keep", "/weeks", "/kinds", "/data", "/delete"):
+    for path in ("", "/less", "/keep", "/weeks", "/kinds", "/topics", "/data", "/delete"):
         answer = desk.client.get(desk.preferences + path)
         assert answer.headers["cache-control"] == "no-store"
         assert answer.headers["referrer-policy"] == "no-referrer"

@@ -283,6 +283,7 @@ def visit(page: Page, home: Home, name: str) -> None:
         "weeks": f"{mine}/weeks",
         "no-weeks": f"{home.preferences('bob')}/weeks",
         "kinds": f"{mine}/kinds",
+        "topics": f"{mine}/topics",
         "data": f"{mine}/data",
         "delete": f"{mine}/delete",
         "deleted": f"{mine}/delete",
@@ -325,8 +326,8 @@ def visit(page: Page, home: Home, name: str) -> None:
 
 
 PAGES = (
-    "preferences saved impossible less chosen keep weeks no-weeks kinds data delete deleted old"
-    " unsubscribe left back mail guess no-guess guessed counting nothing operator kept-mail"
+    "preferences saved impossible less chosen keep weeks no-weeks kinds topics data delete deleted"
+    " old unsubscribe left back mail guess no-guess guessed counting nothing operator kept-mail"
 )
 
 

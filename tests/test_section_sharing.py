@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from digest.database import Database
 from digest.facts.acts import PublicActs, public_acts
 from digest.facts.judgements import Career, Judged, Priors
+from digest.facts.omissions import omit
 from digest.render import Renderer
 from digest.sections import sharing
 from digest.sections.sharing import pooling as pools
@@ -109,6 +111,21 @@ def test_a_post_is_not_suggested(change: Change, database: Database) -> None:
     change(there)
     there.settle(database)
     assert shown(database) == []
+
+
+@pytest.mark.parametrize(("topic", "left"), [("moss", []), ("tea", []), ("tin", ["find"])])
+def test_a_topic_that_was_left_out_is_not_suggested(
+    database: Database, topic: str, left: list[str]
+) -> None:
+    """Be it another topic of the post than the one for which it would be chosen."""
+    there = readers()
+    _row(there, topics="moss;tea")
+    there.settle(database)
+    assert shown(database) == ["find"]
+    with database.writing() as session:
+        omit(session, "alice", topic, END)
+        omit(session, "dana", "moss", END)
+    assert shown(database) == left
 
 
 def test_an_author_who_left_is_not_named(database: Database) -> None:
@@ -353,6 +370,10 @@ def test_own_topics_are_told(database: Database) -> None:
     assert data is not None
     assert data["topics"] == ["moss", "tea"]
     assert data["posts"] == []
+    with database.writing() as session:
+        omit(session, "alice", "moss", END)
+        facts = sharing.load(session, batch("alice"))["alice"]
+    assert [topic.name for topic in facts.topics] == ["tea"]
 
 
 def test_a_single_topic_alone_is_no_news(database: Database) -> None:
@@ -433,7 +454,9 @@ def test_suggestions_are_said_in_both_parts() -> None:
         suggestion("On tin", by="", topic="tin", tags=["gem"]),
     ]
     both = {"streak": 5, "longer": False, "posts": 3, "usual": 1.5}
-    found = mail({"posts": posts, "topics": ["moss", "tea"], "rhythm": both})
+    links = replace(LINKS, preferences="https://town.example/p/token")
+    data = {"posts": posts, "topics": ["moss", "tea"], "rhythm": both}
+    found = renderer().render(snapshot({"sharing": data}), links)
     for said in (
         "On the rise · Hot",
         "By Dana, on moss",
@@ -441,6 +464,7 @@ def test_suggestions_are_said_in_both_parts() -> None:
         "On tin",
         "add a sentence of your own",
         "Your topics of the last twelve weeks: moss and tea.",
+        "Not your topics? Leave some out https://town.example/p/token/topics",
         "You have posted 5 weeks in a row. 3 posts this week; your usual week has 1.5.",
     ):
         assert said in " ".join(found.text.split())

@@ -1,6 +1,7 @@
 """Who reacted to an author's posts in the last eight weeks, and in the eight weeks before.
 
-One query serves all that is said about it. Who only looked is not in here.
+One query serves all that is said about it. Who only looked is not in here, but in
+:mod:`digest.facts.attention`.
 """
 
 from __future__ import annotations
@@ -9,18 +10,18 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import bindparam, case, func, or_, select
+from sqlalchemy import Float, bindparam, case, cast, func, or_, select
 from sqlmodel import Session
 
 from digest import window
 from digest.database import fetch
 from digest.facts import Batch, bounds, posts, reactions, slot, span, users, within
+from digest.facts.attention import ACTS_FROM
 from digest.facts.history import LATELY, latest_weeks
 from digest.models import NOBODY, UtcDateTime
+from digest.stats.diversity import Spread
 from digest.window import Window
 
-REACTIONS_FROM = 30
-"""Fewer reactions than this say nothing about how they are spread over people."""
 LEADING = 10
 """How many of those who reacted most are compared with those of the eight weeks before; one more is
 read, to know where they end.
@@ -48,9 +49,9 @@ class Reactor:
 class Reactors:
     """The people of eight weeks: their reactions, how many they are, and the first of them.
 
-    ``pairs`` is Σ n(n-1) over all of them with n reactions each; ``unnamed`` are reactions of
-    nobody named. ``most`` reacted most, ``most_before`` did in the eight weeks before, and
-    ``faithful`` came in most weeks, then to most posts.
+    ``pairs`` and ``triples`` are those of their :class:`~digest.stats.diversity.Spread`;
+    ``unnamed`` are reactions of nobody named. ``most`` reacted most, ``most_before`` did in the
+    eight weeks before, and ``faithful`` came in most weeks, then to most posts.
     """
 
     reactions: int = 0
@@ -60,6 +61,12 @@ class Reactors:
     most: list[Reactor] = field(default_factory=list)
     most_before: list[Reactor] = field(default_factory=list)
     faithful: list[Reactor] = field(default_factory=list)
+    triples: float = 0
+
+    @property
+    def spread(self) -> Spread:
+        """How the reactions are spread over the people."""
+        return Spread(self.reactions, self.people, self.pairs, self.triples, self.unnamed)
 
 
 _LATELY = reactions.c.at >= bindparam("lately", type_=UtcDateTime)
@@ -80,10 +87,12 @@ _PER_PERSON = (
 )
 _each = _PER_PERSON.c
 _OF_AUTHOR = (_each.author_id, _each.nobody)
+_n = cast(_each.reactions, Float)  # whole numbers to the third would overflow
 _RANKED = select(
     _PER_PERSON,
     func.sum(_each.reactions).over(partition_by=_OF_AUTHOR).label("total"),
     func.sum(_each.reactions * (_each.reactions - 1)).over(partition_by=_OF_AUTHOR).label("pairs"),
+    func.sum(_n * (_n - 1) * (_n - 2)).over(partition_by=_OF_AUTHOR).label("triples"),
     func.sum(case((_each.reactions > 0, 1), else_=0)).over(partition_by=_OF_AUTHOR).label("people"),
     *(
         func.row_number().over(partition_by=_OF_AUTHOR, order_by=(*order, _each.actor)).label(name)
@@ -113,7 +122,7 @@ def all_reactors(session: Session, batch: Batch) -> dict[str, Reactors]:
     asked = [
         user
         for user, weeks in batch.fact(session, latest_weeks).items()
-        if sum(week.reactions or 0 for week in weeks) >= REACTIONS_FROM or user in batch.brands
+        if sum(week.reactions or 0 for week in weeks) >= ACTS_FROM or user in batch.brands
     ]
     if not asked:
         return {}
@@ -124,7 +133,8 @@ def all_reactors(session: Session, batch: Batch) -> dict[str, Reactors]:
         if row.nobody:
             theirs.unnamed = row.reactions
         else:
-            theirs.reactions, theirs.pairs, theirs.people = row.total, row.pairs, row.people
+            theirs.reactions, theirs.people = row.total, row.people
+            theirs.pairs, theirs.triples = int(row.pairs), row.triples
     for kind, counted, limit in _LISTS:
         for row in sorted(rows, key=attrgetter(kind)):
             if not row.nobody and getattr(row, kind) <= limit and getattr(row, counted):

@@ -20,6 +20,7 @@ from digest.web.correcting import Corrector
 from digest.web.guard import Guard
 from digest.web.guessing import Guesser
 from digest.web.keeping import Keeper
+from digest.web.omitting import Omitter
 from digest.web.operators import Operator
 from digest.web.reader import Reader
 from digest.web.site import Site
@@ -55,7 +56,7 @@ def create_app(settings: Settings, database: Database) -> Starlette:
         except DatabaseError:
             return site.speech.asked(request)
 
-    doors = (Reader, Chooser, Corrector, Keeper, Guesser, Operator)
+    doors = (Reader, Chooser, Corrector, Omitter, Keeper, Guesser, Operator)
     app = Starlette(
         routes=[route for door in doors for route in door(site).routes()],
         middleware=[Middleware(Guard)],

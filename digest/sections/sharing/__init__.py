@@ -11,6 +11,7 @@ from digest.database import fetch
 from digest.facts import WORDS, Batch
 from digest.facts.acts import PublicActs, public_acts
 from digest.facts.naming import members
+from digest.facts.omissions import omissions
 from digest.sections import Section
 from digest.sections.sharing.finding import PEOPLE, Find, finds, followers, taste
 from digest.sections.sharing.pooling import pool
@@ -47,8 +48,10 @@ class Facts:
 def load(session: Session, batch: Batch) -> dict[str, Facts]:
     """Authors who posted lately, or of whose audience the taste is known."""
     found: dict[str, Facts] = {}
+    omitted = batch.fact(session, omissions)
     for author, topics in own_topics(session, batch).items():
-        found.setdefault(author, Facts()).topics = topics
+        left = [topic for topic in topics if topic.name not in omitted.get(author, ())]
+        found.setdefault(author, Facts()).topics = left
     for author, rhythm in batch.fact(session, regularity).items():
         found.setdefault(author, Facts()).rhythm = rhythm
     for author, shown in _suggestions(session, batch).items():
@@ -65,8 +68,15 @@ def _suggestions(session: Session, batch: Batch) -> dict[str, list[Shown]]:
     if not tastes:
         return {}
     following = followers(session, batch, list(tastes))
+    omitted = batch.fact(session, omissions)
     chosen = {
-        author: finds(there, author, liking, following.get(author) or _audience(acts, author))
+        author: finds(
+            there,
+            author,
+            liking,
+            following.get(author) or _audience(acts, author),
+            omitted.get(author, ()),
+        )
         for author, liking in tastes.items()
     }
     return _with_words(session, chosen)

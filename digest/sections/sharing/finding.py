@@ -131,17 +131,25 @@ def followers(session: Session, batch: Batch, authors: Collection[str]) -> dict[
     return found
 
 
-def finds(pool: Pool, author: str, liking: Taste, people: Collection[str]) -> list[Find]:
+def finds(
+    pool: Pool,
+    author: str,
+    liking: Taste,
+    people: Collection[str],
+    omitted: Collection[str] = (),
+) -> list[Find]:
     """Up to three posts for an author, of different topics and people, the best first.
 
     ``people`` stand for the author's followers. Never the author's own posts, and none they reacted
-    to.
+    to, and none on a topic that they ``omitted``, be it one of several.
     """
     known = set(pool.reacted.get(author, ()))
     seen = Counter(at for person in people for at in pool.saw.get(person, ()))
     scored = []
     for at, item in enumerate(pool.items):
         topic = _reason(item, liking)
+        if any(name in omitted for name in item.topics):
+            continue
         if topic and item.author != author and at not in known:
             share = _share_seen(item, seen[at], len(people))
             scored.append((score(item, liking, pool.end, share), at, topic, share))
