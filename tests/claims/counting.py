@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
@@ -141,7 +142,8 @@ class Ground:
 
     @staticmethod
     def within(rows: list[Mapping[str, Any]], of: Span) -> list[Mapping[str, Any]]:
-        return [row for row in rows if of[0] <= row["at"] < of[1]]
+        first, last = (bisect_left(rows, instant, key=lambda row: row["at"]) for instant in of)
+        return rows[first:last]
 
     def gained(self, post: str, column: str, of: Span) -> int | None:
         """What a counter rose by in a span, above its highest total before."""
