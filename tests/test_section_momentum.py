@@ -278,7 +278,7 @@ def by_hand(town: Town) -> dict[str, Any]:
     return {
         "people": len(reposted) + len(strange) * known,
         "of": len(first),
-        "reposter": {"name": best.title(), "people": most} if most >= 5 else None,
+        "reposter": {"name": best.title(), "people": most} if most >= 10 else None,
     }
 
 

@@ -21,8 +21,8 @@ from digest.models import NOBODY, Follow, ReactionType, table
 
 LEAST = 10
 """So many people must have come through others; and so many followers make followers known."""
-NAMED_FROM = 5
-"""A reposter is named who brought at least so many people."""
+NAMED_FROM = 10
+"""A reposter is named who brought at least so many people: no smaller group is described."""
 BY_REPOST = "repost"
 
 _follows = table(Follow)
