@@ -39,7 +39,7 @@ _GAPS = re.compile(r"\n{3,}")
 _RESERVED = "%/:?#[]@!$&'()*+,;=~"
 _REPEATED = (
     *("number", "count", "amount", "between", "times", "percent", "ordinal"),
-    *("month", "week", "weekday", "hours"),
+    *("month", "week", "weekday", "hours", "kind"),
 )
 _SAID_AGAIN = 4096
 """How many different figures and dates of a locale are kept as they were last said."""

@@ -83,6 +83,17 @@ _PLACES = {
     "other": pgettext("ordinal", "{number}th"),
 }
 
+_KINDS = {
+    "question": pgettext("kind", "Questions"),
+    "information": pgettext("kind", "Links and news"),
+    "self-promotion": pgettext("kind", "Your own work"),
+    "opinion": pgettext("kind", "Opinions"),
+    "now": pgettext("kind", "What you are doing"),
+    "conversation": pgettext("kind", "Words to somebody"),
+    "presence": pgettext("kind", "Greetings"),
+    "thought": pgettext("kind", "Thoughts"),
+}
+
 
 class Bar(NamedTuple):
     """One day of a chart: its figure, names, and its size in pixels and in characters."""
@@ -168,6 +179,10 @@ class Wording:
         """A place in a ranking: 1st, 2nd, 11th."""
         text, context = _PLACES.get(self._locale.ordinal_form(place), _PLACES["other"])
         return self.sentence(text, context).replace("{number}", self.number(place))
+
+    def kind(self, name: str) -> str:
+        """What posts of a kind (:class:`digest.kinds.Kind`) are called."""
+        return self.sentence(*_KINDS.get(name, _KINDS["thought"]))
 
     def bars(self, days: Sequence[Mapping[str, Any]] | None) -> list[Bar]:
         """The bars of a chart, the first highest day marked; none for next to nothing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import email
 import os
 import re
 import shlex
@@ -453,17 +454,20 @@ def test_the_section_of_another_package_appears_in_the_mail(
     there = village()
     there.rows["follows"] = [
         {"follower_id": who, "followee_id": "alice", "since": "2026-11-11T10:00:00Z", "until": ""}
-        for who in ("bob", "vic")
+        for who in ("bob", "vic", "x", "y", "z")
     ]
     digest("import", there.write(tmp_path / "in"))
     preview = ("--week", "2026-W46", "--format")
     snapshot = digest("preview", "alice", *preview, "json").json
-    assert snapshot["sections"]["followers"] == {"people": 2}
+    assert snapshot["sections"]["followers"] == {"people": 5}
     assert list(snapshot["sections"])[-2:] == ["followers", "next"]
     for form in ("html", "text"):
         mail = digest("preview", "alice", *preview, form).out
-        assert "2 people began to follow you this week." in mail
+        assert "5 people began to follow you this week." in mail
     assert "began to follow" not in digest("preview", "bob", *preview, "text").out
+    assert snapshot["rivals"]["followers"] == [pytest.approx(0.45), None, pytest.approx(0.45)]
+    sent = email.message_from_string(digest("preview", "alice", *preview, "eml").out)
+    assert sent["Subject"] == "5 people began to follow you"
 
 
 def test_an_overridden_template_is_used_as_shown(

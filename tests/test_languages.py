@@ -80,6 +80,15 @@ def test_every_message_is_translated_in_every_form(language: str) -> None:
             assert form == form.strip(), form
 
 
+def test_french_signs_do_not_begin_a_line() -> None:
+    """No-break spaces inside « … » and before “:”, narrow ones before the others."""
+    for message in kept("fr"):
+        forms = (message.string,) if isinstance(message.string, str) else message.string or ()
+        for form in forms if message.id else ():
+            plain = PIECES.sub("x", form)
+            assert not re.search("[^\u202f][;?!%]|[^\u00a0][:»]|«[^\u00a0]", plain), form
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_only_a_form_that_means_one_number_may_do_without_it(language: str) -> None:
     """Otherwise the figure would be lost."""

@@ -22,11 +22,13 @@ from digest.facts.estimates import reactors, site_ranges, tried
 from digest.facts.following import followers_when_posted
 from digest.facts.judgements import Judged
 from digest.models import Follow, Post, Reaction, User, View, table
+from digest.render import Renderer
 from digest.sections import estimate
 from digest.sections.estimate import Facts
 from digest.stats.ranges import FLOORS, Bucket, Logged, Ranges, coverage, explained, learn
 from digest.stats.unseen import chao1
 from digest.window import Period
+from tests import mails
 from tests.office import MONDAY, NOW, WEEK, Office, open_office
 from tests.test_sections import BATCH, UTC_ZONE
 
@@ -402,3 +404,57 @@ def test_who_has_one_logged_view_is_told_nothing(office: Office) -> None:
         session.connection().execute(table(View).insert(), seen)
     with office.database.reading() as session:
         assert "una" not in estimate.load(session, batch())
+
+
+# --- as the subject ------------------------------------------------------------------------------
+
+
+def subject(**section: object) -> str:
+    said = {"hours": 48, "posts": [], "people": None, "again": False} | section
+    lead = "estimate" if estimate.news(said) else ""
+    return (
+        Renderer(mails.BRAND)
+        .render(mails.snapshot({"estimate": said}, lead=lead), mails.LINKS)
+        .subject
+    )
+
+
+def a_range(title: str, low: int, high: int) -> dict[str, object]:
+    post = {"id": "p", "title": title, "excerpt": "Once", "url": "", "shown": False, "engagers": 3}
+    return post | {"low": low, "high": high}
+
+
+def test_a_range_stays_a_range_as_the_subject() -> None:
+    untitled, trains = a_range("", 90, 300), a_range("Trains", 40, 210)
+    people = {"seen": 25, "least": 28, "days": 28}
+    assert subject(posts=[untitled, trains], people=people) == (
+        "“Trains” was probably seen by 40–210 people"
+    )
+    assert "up to 38 people" in subject(posts=[a_range("Trains", 0, 38)])
+    assert subject(posts=[untitled], people=people) == "At least about 28 people follow your posts"
+    assert len(subject(posts=[a_range("Trains and " * 20, 10_000, 100_000)])) <= 87
+
+
+def test_a_subject_of_estimates_is_weaker_than_a_clearly_better_week() -> None:
+    posts = [a_range("Trains", 40, 210)]
+    people = {"seen": 25, "least": 28, "days": 28}
+    assert 0.3 < estimate.news({"posts": posts, "people": None, "again": True}) < 0.6
+    assert 0.3 < estimate.news({"posts": [], "people": people, "again": False}) < 0.6
+
+
+def test_who_reacted_is_counted_again_in_the_next_mails_and_then_no_subject(office: Office) -> None:
+    rows = [an_act("u0", MONDAY + HOUR, f"n{n}") for n in range(14)]
+    rows += [an_act(post, MONDAY + HOUR, f"t{n}") for n in range(6) for post in ("u0", "u1")]
+    with office.database.writing() as session:
+        session.connection().execute(table(View).delete())
+        early = an_act("p-una", MONDAY - timedelta(weeks=5), "early")
+        session.connection().execute(table(Reaction).insert(), [*rows, early])
+    news = {}
+    for period in ("2026-W42", "2026-W43"):
+        told = {("una", period): "headline estimate"}
+        one = Batch(Period(2026, 46), UTC_ZONE, ("una",), told=told)
+        with office.database.reading() as session:
+            built = estimate.build(estimate.load(session, one)["una"], one)
+        assert built is not None
+        news[period] = estimate.news(built)
+    assert news == {"2026-W42": 0.4, "2026-W43": 0.0}

@@ -20,13 +20,17 @@ from sqlalchemy import event
 from digest import personal, pruning
 from digest.facts import Batch, sorting
 from digest.facts.following import INSTANTS, followers_at
+from digest.folders import catalogue_folders
 from digest.kinds import Kind, Traits, guess, own_domain, own_names, traits
+from digest.languages import Languages
 from digest.models import Correction, Follow, Post, Reaction, View, table
+from digest.render import Renderer
 from digest.sections import kinds
 from digest.sections.kinds import Facts, Rated
 from digest.stats.comparisons import holm, incomplete_beta, welch
 from digest.stats.proportions import beta_prior
 from digest.window import Period
+from tests import mails
 from tests.office import MONDAY, NOW, Office, open_office
 from tests.test_section_estimate import a_follow, a_view, an_act, mail_to
 from tests.test_sections import BATCH, UTC_ZONE
@@ -444,3 +448,33 @@ def test_corrections_go_with_the_facts_that_they_are_about(office: Office) -> No
             office.database, office.settings, NOW + timedelta(weeks=weeks), rest=lambda _: None
         )
         assert len(corrections(office)) == left
+
+
+# --- as the subject ------------------------------------------------------------------------------
+
+
+def test_a_sure_difference_is_a_subject_weaker_than_a_clearly_better_week() -> None:
+    found = said(rated(Kind.INFORMATION, *LOW), rated(Kind.QUESTION, *HIGH))
+    assert found is not None
+    assert 0.3 < kinds.news(found) < 0.6
+    assert kinds.news(found | {"better": None}) == 0
+    week = mails.snapshot({"kinds": found}, lead="kinds")
+    subject = Renderer(mails.BRAND).render(week, mails.LINKS).subject
+    assert subject == "“Questions” were responded to more than “Links and news”"
+
+
+def test_what_a_mail_told_of_the_same_weeks_is_no_subject_again(office: Office) -> None:
+    news = {}
+    for period in ("2026-W40", "2026-W41"):
+        told = {("amy", period): "kinds next"}
+        of = Batch(Period(2026, 48), UTC_ZONE, ("amy",), told=told)
+        with office.database.reading() as session:
+            found = kinds.build(kinds.load(session, of)["amy"], of)
+        assert found is not None
+        news[period] = kinds.news(found)
+    assert news == {"2026-W40": 0.4, "2026-W41": 0.0}
+
+
+def test_every_kind_has_a_name() -> None:
+    names = Languages(catalogue_folders(), "en").wording("en")
+    assert len({names.kind(kind.value) for kind in Kind}) == len(Kind)

@@ -16,10 +16,12 @@ from sqlmodel import SQLModel
 
 from digest.database import Database
 from digest.facts import Batch, judgements
+from digest.facts.history import History, Week
 from digest.facts.judgements import careers
+from digest.facts.weeks import AuthorWeek
 from digest.models import Counter, Judgement, Post, Snapshot, User, View, table
 from digest.render import Renderer
-from digest.sections import milestones
+from digest.sections import milestones, usual
 from digest.sections.milestones import best_weeks, first_views, round_numbers, streaks
 from digest.sections.milestones.best_weeks import Weeks
 from digest.sections.milestones.round_numbers import round_number
@@ -228,6 +230,34 @@ def test_a_better_week_soon_after_a_best_one_is_no_news() -> None:
     assert weeks(90, *base, 60, *[25] * 4) is not None
 
 
+def test_the_best_week_is_above_the_usual_range_or_is_not_told() -> None:
+    """A mail must not say “within your usual range” and “your best week” of the same week."""
+    wild = [20, 80, 15, 90, 25, 70, 10, 85, 20, 75]
+    assert weeks(105, *wild) is None
+    assert weeks(150, *[90, 10] * 5) is None
+    calm = [40, 45, 38, 42, 50, 41, 39, 44, 40, 43]
+    assert weeks(105, *calm) is not None
+
+
+def test_a_week_that_was_no_best_week_silences_no_other() -> None:
+    calm = [20] * 26
+    assert weeks(200, 90, 10, 90, 10, 90, 10, 90, 10, 95, *calm[:1]) is None
+    assert weeks(400, 30, 60, 30, 60, 30, 60, 30, 60, 30, 75) is not None
+
+
+@given(st.lists(st.integers(0, 200), min_size=1, max_size=60))
+def test_no_mail_says_best_week_and_within_the_usual_range(counts: list[int]) -> None:
+    *earlier, now = counts
+    if weeks(now, *earlier) is None:
+        return
+    past = [
+        Week(str(WEEK.shift(n - len(earlier))), None, count, None)
+        for n, count in enumerate(earlier)
+    ]
+    said = usual.build((AuthorWeek(reach=now, views=now), History(past[-26:])), BATCH)
+    assert said is None or said["metric"] != "reach" or said["verdict"] == "above"
+
+
 @given(st.lists(st.integers(0, 200), min_size=1, max_size=60))
 def test_what_is_told_of_a_best_week_is_so(counts: list[int]) -> None:
     """Read off the figures themselves: above every week since, and as many of them as needed."""
@@ -305,6 +335,25 @@ def test_weeks_in_a_row_are_told_when_they_make_a_round_number(
     alice.post("before", START - (row + 1) * 7 * DAY)
     found = told(alice, database).get("streak")
     assert (found and found["weeks"]) == (row if row in streaks.RARITY else None)
+
+
+@pytest.mark.parametrize(
+    ("row", "mail", "said_of"),
+    [(6, 2, 5), (6, 1, None), (12, 8, 10), (12, 3, 10), (12, 2, None), (2, 5, None)],
+)
+def test_a_number_that_was_reached_without_a_mail_is_told_in_the_next(
+    alice: Author, database: Database, row: int, mail: int, said_of: int | None
+) -> None:
+    """``mail`` weeks ago was the last; the one before it does not matter."""
+    for n in range(row):
+        alice.post(f"p{n}", START - n * 7 * DAY + HOUR)
+    alice.post("old", START - 30 * 7 * DAY, people=1)
+    for ago in (mail, 20):
+        alice.add(
+            Snapshot, user_id="alice", period=str(WEEK.shift(-ago)), told="next", created_at=START
+        )
+    found = told(alice, database).get("streak")
+    assert (found and found["weeks"]) == said_of
 
 
 def test_a_broken_row_is_not_mentioned(alice: Author, database: Database) -> None:
@@ -495,7 +544,7 @@ def test_the_rarest_comes_first_and_three_are_enough() -> None:
             judgements.Judged("p", START, new=True, reach=12), "reach", 10, 0, 0, 0
         ),
         Weeks("reach", 60, [(str(WEEK.shift(n)), 20) for n in range(-9, 0)]),
-        3,
+        streaks.Row(3),
     )
     built = milestones.build(facts, BATCH)
     assert built is not None
@@ -503,11 +552,11 @@ def test_the_rarest_comes_first_and_three_are_enough() -> None:
         *("first_views", "best_week", "round_number")
     ]
     assert milestones.worth(built) == milestones.news(built) == 0.9
-    streak = milestones.build(milestones.Facts(None, None, None, 3), BATCH)
+    streak = milestones.build(milestones.Facts(None, None, None, streaks.Row(3)), BATCH)
     assert streak is not None
     assert milestones.worth(streak) == 0.3
     assert milestones.news(streak) == 0
-    assert milestones.build(milestones.Facts(None, None, None, 4), BATCH) is None
+    assert milestones.build(milestones.Facts(None, None, None, streaks.Row(4)), BATCH) is None
 
 
 def test_the_number_of_queries_does_not_depend_on_the_number_of_users(logged: Database) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from starlette.requests import Request
 
-from digest.web.tokens import BURST, Guesses, address_of
+from digest.web.tokens import BURST, Strikes, address_of
 
 
 class Hands:
@@ -18,41 +18,41 @@ class Hands:
         return self.at
 
 
-def wrong(guesses: Guesses, address: str, times: int) -> None:
+def wrong(strikes: Strikes, address: str, times: int) -> None:
     for _ in range(times):
-        guesses.count(address)
+        strikes.count(address)
 
 
 def test_after_many_wrong_tokens_an_address_waits_and_the_others_do_not() -> None:
-    guesses = Guesses(Hands())
-    wrong(guesses, "a", BURST - 1)
-    assert not guesses.too_many("a")
-    wrong(guesses, "a", 1)
-    assert guesses.too_many("a")
-    assert not guesses.too_many("b")
+    strikes = Strikes(Hands())
+    wrong(strikes, "a", BURST - 1)
+    assert not strikes.too_many("a")
+    wrong(strikes, "a", 1)
+    assert strikes.too_many("a")
+    assert not strikes.too_many("b")
 
 
 def test_a_second_of_waiting_is_worth_one_more() -> None:
     hands = Hands()
-    guesses = Guesses(hands)
-    wrong(guesses, "a", BURST)
+    strikes = Strikes(hands)
+    wrong(strikes, "a", BURST)
     hands.at += 1
-    assert not guesses.too_many("a")
-    wrong(guesses, "a", 1)
-    assert guesses.too_many("a")
+    assert not strikes.too_many("a")
+    wrong(strikes, "a", 1)
+    assert strikes.too_many("a")
     hands.at += 10 * BURST
-    wrong(guesses, "a", BURST - 1)
-    assert not guesses.too_many("a")
+    wrong(strikes, "a", BURST - 1)
+    assert not strikes.too_many("a")
 
 
 def test_what_is_remembered_is_bounded_and_the_busy_stay() -> None:
-    guesses = Guesses(Hands(), remembered=100)
-    wrong(guesses, "busy", BURST)
+    strikes = Strikes(Hands(), remembered=100)
+    wrong(strikes, "busy", BURST)
     for n in range(1000):
-        guesses.count(f"other-{n}")
-        guesses.count("busy")
-    assert len(guesses._wrong) == 100
-    assert guesses.too_many("busy")
+        strikes.count(f"other-{n}")
+        strikes.count("busy")
+    assert len(strikes._wrong) == 100
+    assert strikes.too_many("busy")
 
 
 def request(client: str, forwarded: str | None = None) -> Request:

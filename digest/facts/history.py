@@ -120,6 +120,25 @@ def latest_weeks(session: Session, batch: Batch) -> dict[str, list[Week]]:
     }
 
 
+def told_lately(session: Session, batch: Batch, section: str, weeks: int) -> set[str]:
+    """Authors with a mail of the last ``weeks`` weeks before this one that had the section."""
+    first = str(batch.period.shift(-weeks))
+    return {
+        user
+        for user, past in batch.fact(session, histories).items()
+        if any(week.period >= first and section in week.told.split() for week in past.weeks)
+    }
+
+
+def weeks_since_mail(session: Session, batch: Batch) -> dict[str, int]:
+    """How many weeks ago each author's last mail was; 1 (last week) where none is known."""
+    ago = {str(batch.period.shift(-n)): n for n in range(1, WEEKS + 1)}
+    return {
+        user: min((ago[week.period] for week in past.weeks if week.told), default=1)
+        for user, past in batch.fact(session, histories).items()
+    }
+
+
 def keep(session: Session, found: dict[str, History], now: datetime) -> None:
     """Store the weeks that were worked out from facts; those stored before stay as they are."""
     at = written(session, now)

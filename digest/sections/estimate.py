@@ -15,6 +15,7 @@ from sqlmodel import Session
 from digest.facts import Batch, Since, beginnings
 from digest.facts.estimates import FOLLOWERS_FROM, PEOPLE_DAYS, reactors, site_ranges
 from digest.facts.following import followers_when_posted
+from digest.facts.history import told_lately
 from digest.facts.judgements import HOURS, Judged, careers
 from digest.facts.weeks import AuthorWeek, author_weeks
 from digest.sections import Section
@@ -33,7 +34,8 @@ PEOPLE_FROM = 10
 @dataclass(frozen=True, slots=True)
 class Facts:
     """One author: this week's new posts, followers when each was posted, and who reacted in four
-    weeks (people in all, on one post, on two).
+    weeks (people in all, on one post, on two). ``again``: an earlier mail counted some of the same
+    people.
     """
 
     posts: tuple[Judged, ...] = ()
@@ -41,6 +43,7 @@ class Facts:
     ranges: Ranges | None = None
     reactors: tuple[int, int, int] = (0, 0, 0)
     shown: frozenset[str] = frozenset()
+    again: bool = False
 
 
 def load(session: Session, batch: Batch) -> dict[str, Facts]:
@@ -52,10 +55,14 @@ def load(session: Session, batch: Batch) -> dict[str, Facts]:
     if not unseen:
         return {}
     people = reactors(session, unseen, batch.window.end)
-    found = {user: Facts(reactors=numbers) for user, numbers in people.items()}
-    for user, facts in _posts(session, batch, unseen, weeks).items():
-        found[user] = replace(facts, reactors=people.get(user, (0, 0, 0)))
-    return found
+    again = told_lately(session, batch, SECTION.name, PEOPLE_DAYS // 7 - 1)
+    found = _posts(session, batch, unseen, weeks)
+    return {
+        user: replace(
+            found.get(user, Facts()), reactors=people.get(user, (0, 0, 0)), again=user in again
+        )
+        for user in people.keys() | found.keys()
+    }
 
 
 def _is_unseen(since: Since, week: AuthorWeek) -> bool:
@@ -98,7 +105,7 @@ def build(facts: Facts, batch: Batch) -> dict[str, Any] | None:
     people, posts = _people(*facts.reactors), _ranged(facts)
     if not posts and people is None:
         return None
-    return {"hours": HOURS, "posts": posts, "people": people}
+    return {"hours": HOURS, "posts": posts, "people": people, "again": facts.again}
 
 
 def _people(seen: int, once: int, twice: int) -> dict[str, int] | None:
@@ -152,6 +159,13 @@ def worth(data: dict[str, Any]) -> float:
     return 0.6 if data["posts"] else 0.4
 
 
+def news(data: dict[str, Any]) -> float:
+    """A post's range; or the people, whose number changes little, if no mail counted the same."""
+    if any(post["title"] for post in data["posts"]):
+        return 0.5
+    return 0.4 if data["people"] and not data["again"] else 0.0
+
+
 SECTION = Section(
     "estimate",
     44,
@@ -161,4 +175,5 @@ SECTION = Section(
     figures=True,
     calm=False,
     worth=worth,
+    news=news,
 )

@@ -20,6 +20,7 @@ from sqlmodel import Session
 from digest.facts import Batch
 from digest.facts.estimates import FOLLOWERS_FROM
 from digest.facts.following import INSTANTS, followers_at
+from digest.facts.history import told_lately
 from digest.facts.judgements import HOURS, Career, Judged, Priors, careers, priors, site_priors
 from digest.facts.sorting import Sorted, sort
 from digest.kinds import Kind, Traits, traits
@@ -58,10 +59,14 @@ class Rated:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """One author's rated posts, newest first; rates are per person reached or per view."""
+    """One author's rated posts, newest first; rates are per person reached or per view.
+
+    ``again``: an earlier mail told of some of the same weeks.
+    """
 
     unit: Unit
     posts: tuple[Rated, ...]
+    again: bool = False
 
 
 def load(session: Session, batch: Batch) -> dict[str, Facts]:
@@ -84,10 +89,12 @@ def load(session: Session, batch: Batch) -> dict[str, Facts]:
     weeks = [since + timedelta(weeks=n) for n in range(INSTANTS)]
     followers = followers_at(session, authors, weeks)
     judged = batch.fact(session, careers)
+    again = told_lately(session, batch, SECTION.name, WEEKS - 1)
     return {
         user: Facts(
             unit,
             _rated(posts, _rates(unit, judged[user], site), words, followers.get(user), since),
+            user in again,
         )
         for user in authors
         for unit, posts in [chosen[user]]
@@ -177,6 +184,7 @@ def build(facts: Facts, batch: Batch) -> dict[str, Any] | None:
         "better": _better(shown),
         "guessed": any(post.guessed for posts in shown.values() for post in posts),
         "tip": _tip([post.traits for post in facts.posts]),
+        "again": facts.again,
     }
 
 
@@ -240,6 +248,11 @@ def worth(data: dict[str, Any]) -> float:
     return 0.6 if data["better"] else 0.3 if data["tip"] else 0.2
 
 
+def news(data: dict[str, Any]) -> float:
+    """A sure difference, where no mail told one of the same weeks: it would be much the same."""
+    return 0.4 if data["better"] and not data["again"] else 0.0
+
+
 SECTION = Section(
     "kinds",
     46,
@@ -249,4 +262,5 @@ SECTION = Section(
     figures=True,
     calm=False,
     worth=worth,
+    news=news,
 )

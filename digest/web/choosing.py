@@ -122,7 +122,7 @@ class Chooser:
 
     def _user(self, request: Request) -> str:
         read = partial(self._site.links.read_preferences, now=datetime.now(UTC))
-        return recognise(request, opened(request, self._site.guesses, read))
+        return recognise(request, opened(request, self._site.strikes, read))
 
     def _reader(self, user: str) -> Reader:
         with self._site.database.reading() as session:

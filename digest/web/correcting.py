@@ -91,7 +91,7 @@ class Corrector:
 
     def _user(self, request: Request) -> str:
         read = partial(self._site.links.read_preferences, now=datetime.now(UTC))
-        return recognise(request, opened(request, self._site.guesses, read))
+        return recognise(request, opened(request, self._site.strikes, read))
 
 
 def _latest(session: Session, user: str, now: datetime) -> list[Sorted]:

@@ -95,7 +95,7 @@ class Guesser:
         )
 
     def _asked(self, request: Request) -> Asked:
-        asked: Asked = opened(request, self._site.guesses, self._site.links.read_guess)
+        asked: Asked = opened(request, self._site.strikes, self._site.links.read_guess)
         recognise(request, asked.user_id)
         return asked
 

@@ -149,7 +149,7 @@ class Keeper:
 
     def _user(self, request: Request) -> str:
         read = partial(self._site.links.read_preferences, now=datetime.now(UTC))
-        return recognise(request, opened(request, self._site.guesses, read))
+        return recognise(request, opened(request, self._site.strikes, read))
 
     def _known(self, request: Request) -> str:
         """The reader of the link; who is gone has no pages."""

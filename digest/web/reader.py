@@ -77,7 +77,7 @@ class Reader:
     def mail(self, request: Request) -> Response:
         """The mail as it was sent, made from the numbers that were frozen then."""
         read = self._site.links.read_browser
-        user_id, period = opened(request, self._site.guesses, read)
+        user_id, period = opened(request, self._site.strikes, read)
         recognise(request, user_id)
         day = select(_subscriptions.c.weekday).where(_subscriptions.c.user_id == user_id)
         with self._site.database.reading() as session:
@@ -97,7 +97,7 @@ class Reader:
 
     def _user(self, request: Request, *, always: bool = False) -> str:
         read = self._site.links.read_unsubscribe
-        return recognise(request, opened(request, self._site.guesses, read, always=always))
+        return recognise(request, opened(request, self._site.strikes, read, always=always))
 
     def _left(self, request: Request, left: Leave) -> Response:
         undo = f"{request.path_params['token']}/undo" if left is Leave.DONE else None

@@ -19,7 +19,7 @@ from digest.sections import Section, sections
 from digest.web.leaving import Door
 from digest.web.pages import Pages
 from digest.web.speech import Speech
-from digest.web.tokens import Guesses
+from digest.web.tokens import Strikes
 from digest.wording import Wording
 
 
@@ -33,7 +33,7 @@ class Site:
     pages: Pages
     mailer: Mailer
     sections: Sequence[Section]
-    guesses: Guesses
+    strikes: Strikes
     speech: Speech
     door: Door
 
@@ -61,7 +61,7 @@ class Site:
             Pages(settings, languages.wording("")),
             mailer,
             found,
-            Guesses(time.monotonic),
+            Strikes(time.monotonic),
             Speech(languages, database),
             Door(database),
         )

@@ -20,10 +20,10 @@ REMEMBERED = 10_000
 _T = TypeVar("_T")
 
 
-class Guesses:
+class Strikes:
     """Counts wrong tokens per address, in a bucket that empties by one a second.
 
-    ``clock`` gives seconds. Memory is bounded: who is forgotten has guessed less than the others.
+    ``clock`` gives seconds. Memory is bounded: the one forgotten was wrong longest ago.
     """
 
     def __init__(self, clock: Callable[[], float], *, remembered: int = REMEMBERED) -> None:
@@ -51,21 +51,21 @@ class Guesses:
 
 
 def opened(
-    request: Request, guesses: Guesses, read: Callable[[str], _T], *, always: bool = False
+    request: Request, strikes: Strikes, read: Callable[[str], _T], *, always: bool = False
 ) -> _T:
     """What the token of the address says, told by ``read``.
 
     A wrong one is answered 404, and after too many of them everything is 429, but for what must
     ``always`` work. A token that is too old is the reader's own and counts for nothing.
     """
-    if not always and guesses.too_many(address_of(request)):
+    if not always and strikes.too_many(address_of(request)):
         raise HTTPException(429, headers={"Retry-After": "60"})
     try:
         return read(request.path_params["token"])
     except LinkExpired:
         raise
     except LinkError as error:
-        guesses.count(address_of(request))
+        strikes.count(address_of(request))
         raise HTTPException(404) from error
 
 

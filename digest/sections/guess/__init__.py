@@ -33,6 +33,8 @@ from digest.text import clean
 
 OTHERS = 2
 """So many other posts must have been seen, or the week's totals would tell the answer."""
+UNLISTED = 1
+"""So many of them must stand in no list: else the totals less the figures of the list would."""
 RECORD_FROM, GUESSERS_FROM = 3, 20
 """Guesses from which a reader's record is told, and people from whom the community's is."""
 
@@ -110,7 +112,9 @@ def _question(facts: Facts, batch: Batch) -> dict[str, Any] | None:
         return None
     for post in facts.young:
         others = facts.week.active - (post.id in seen)
-        if (post.title or post.text) and post.id != seen[0] and others >= OTHERS:
+        unlisted = facts.week.active - len(seen) - (post.id not in seen)
+        hidden = others >= OTHERS and unlisted >= UNLISTED
+        if (post.title or post.text) and post.id != seen[0] and hidden:
             published = post.published_at.astimezone(batch.tz)
             return {
                 "post": _shown(post),

@@ -25,7 +25,7 @@ class Facts(NamedTuple):
     seen: int | None
     record: round_numbers.Record | None
     weeks: best_weeks.Weeks | None
-    streak: int | None
+    streak: streaks.Row | None
 
 
 def load(session: Session, batch: Batch) -> dict[str, Facts]:

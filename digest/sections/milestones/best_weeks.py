@@ -1,7 +1,8 @@
 """The best week for a long time, or of all on record, in the unit of the headline.
 
 Somebody's week is always the best of the last few: that alone is luck. So it must beat at least
-eight known weeks before it and be half as much again as their median; and while a week is the best,
+eight known weeks before it and be half as much again as their median; where there is a usual range,
+it must lie above it, as the mail would else call it within the usual; and while a week is the best,
 another one close after it is no news.
 """
 
@@ -19,7 +20,8 @@ from digest.facts import Batch
 from digest.facts.history import WEEKS, History, Week, histories
 from digest.facts.weeks import AuthorWeek, Metric, author_weeks
 from digest.models import Snapshot, table
-from digest.sections.usual import PERCENT_FROM, even
+from digest.sections.usual import PERCENT_FROM, VERDICT_FROM, even
+from digest.stats.limits import usual_range
 from digest.window import Period
 
 KNOWN, TIMES = 8, 1.5
@@ -90,6 +92,15 @@ def _beaten(earlier: Sequence[tuple[str, float]], now: float) -> list[float]:
     return counts[last + 1 :]
 
 
+def _is_news(earlier: Sequence[tuple[str, float]], period: Period, now: float) -> bool:
+    """Does it stand out, and lie above the range that the mail calls usual?"""
+    if not _stands_out(earlier, now):
+        return False
+    first = str(period.shift(-WEEKS))
+    compared = [count for week, count in earlier if week >= first]
+    return len(compared) < VERDICT_FROM or now > usual_range(compared).high
+
+
 def build(weeks: Weeks, batch: Batch) -> dict[str, Any] | None:
     """Since when no week was as good; ``since`` None: of all on record, ``weeks`` with this one.
 
@@ -98,8 +109,8 @@ def build(weeks: Weeks, batch: Batch) -> dict[str, Any] | None:
     now = even(weeks.now, str(batch.period), batch)
     earlier = [(period, even(count, period, batch)) for period, count in weeks.earlier]
     recent = range(max(0, len(earlier) - SILENT), len(earlier))
-    if not _stands_out(earlier, now) or any(
-        _stands_out(earlier[:n], earlier[n][1]) for n in recent
+    if not _is_news(earlier, batch.period, now) or any(
+        _is_news(earlier[:n], Period.parse(earlier[n][0]), earlier[n][1]) for n in recent
     ):
         return None
     beaten = len(_beaten(earlier, now))

@@ -1,11 +1,12 @@
 """Weeks in a row with at least one post, told when they make a round number.
 
-Nothing is said of one that ended, nor of how long it has to go on.
+Where no mail went out in that week the next one tells it, if the row goes on. Nothing is
+said of one that ended, nor of how long it has to go on.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, select
 from sqlmodel import Session
@@ -13,6 +14,7 @@ from sqlmodel import Session
 from digest import window
 from digest.database import among, fetch
 from digest.facts import Batch, bounds, posts, slot
+from digest.facts.history import weeks_since_mail
 from digest.facts.judgements import careers
 
 RARITY = {3: 0.3, 5: 0.4, 10: 0.5, 25: 0.7, 50: 0.8, 100: 0.9}
@@ -33,7 +35,14 @@ _POSTED = (
 )
 
 
-def load(session: Session, batch: Batch) -> dict[str, int]:
+class Row(NamedTuple):
+    """So many weeks in a row, this one the last; ``since`` weeks ago was the author's last mail."""
+
+    weeks: int
+    since: int = 1
+
+
+def load(session: Session, batch: Batch) -> dict[str, Row]:
     """How many weeks in a row, this one the last, each author posted in."""
     start = batch.window.start
     posted = [
@@ -49,7 +58,8 @@ def load(session: Session, batch: Batch) -> dict[str, int]:
             weeks[user] += _unbroken(found.get(user, set()))
         before += _AT_ONCE
         posted = [user for user in posted if weeks[user] == before]
-    return weeks
+    since = weeks_since_mail(session, batch) if weeks else {}
+    return {user: Row(row, since.get(user, 1)) for user, row in weeks.items()}
 
 
 def _weeks_with_posts(
@@ -70,9 +80,10 @@ def _unbroken(weeks: set[int]) -> int:
     return next((n for n in range(_AT_ONCE) if _AT_ONCE - 1 - n not in weeks), _AT_ONCE)
 
 
-def build(weeks: int, batch: Batch) -> dict[str, Any] | None:
-    """The number of weeks, if it is one that is told."""
+def build(row: Row, batch: Batch) -> dict[str, Any] | None:
+    """The latest told number that the row reached since the last mail."""
     del batch  # the same in any week
-    if weeks not in RARITY:
+    reached = [weeks for weeks in RARITY if row.weeks - row.since < weeks <= row.weeks]
+    if not reached:
         return None
-    return {"kind": "streak", "rarity": RARITY[weeks], "weeks": weeks}
+    return {"kind": "streak", "rarity": RARITY[reached[-1]], "weeks": reached[-1]}

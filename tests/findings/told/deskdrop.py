@@ -19,7 +19,6 @@ from digest.facts.estimates import PEOPLE_DAYS, reactors
 from digest.facts.followers import followings
 from digest.facts.judgements import Career, careers, judged, priors
 from digest.facts.presence import presences
-from digest.facts.reactors import all_reactors
 from digest.sections import audience, estimate, focus, hours
 from digest.sections.momentum import early
 from digest.stats.ranges import Logged, coverage, explained, learn
@@ -55,7 +54,7 @@ class Look:
     least: list[tuple[int, float, int]] = field(default_factory=list)
 
     def __call__(self, session: Session, batch: Batch) -> None:
-        found = batch.fact(session, all_reactors)
+        found = focus.load(session, batch)
         self.focus += filter(None, (focus.build(one, batch) for one in found.values()))
         around = batch.fact(session, presences)
         self.hours += filter(None, (hours.build(one, batch) for one in around.values()))
