@@ -84,7 +84,7 @@ class Omitter:
 
     def _user(self, request: Request) -> str:
         read = partial(self._site.links.read_preferences, now=datetime.now(UTC))
-        return recognise(request, opened(request, self._site.guesses, read))
+        return recognise(request, opened(request, self._site.strikes, read))
 
 
 def _listed(session: Session, user: str, now: datetime) -> list[Topic]:
