@@ -177,7 +177,9 @@ def _snapshot(
     edited: Edited,
 ) -> Snapshot:
     acts = week.reactions if week.reactions or week.acts_read else None
-    totals = history.totals(str(batch.period), week.views, week.reach, acts, past.since)
+    totals = history.totals(
+        str(batch.period), batch.window.end, week.views, week.reach, acts, past.since
+    )
     return Snapshot(
         user=author.id,
         name=author.name,

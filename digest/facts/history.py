@@ -89,7 +89,7 @@ def histories(session: Session, batch: Batch) -> dict[str, History]:
     worked_out = _from_facts(session, batch, users, spans) if users else {}
     for user, history in found.items():
         history.fresh = [
-            totals(p, *worked_out.get((user, p), (None, None, None)), history.since)
+            totals(p, spans[p].end, *worked_out.get((user, p), _NOTHING), history.since)
             for p in missing[user]
         ]
         history.weeks = sorted(
@@ -151,15 +151,25 @@ def keep(session: Session, found: dict[str, History], now: datetime) -> None:
     insert_missing(session, _snapshots, names, rows)
 
 
+_NOTHING = (None, None, None)
+
+
 def totals(
-    period: str, seen: int | None, reach: int | None, acts: int | None, since: Since | None
+    period: str,
+    end: datetime,
+    seen: int | None,
+    reach: int | None,
+    acts: int | None,
+    since: Since | None,
 ) -> Week:
-    """A week's totals: where no event was found, zero if events had begun, else unknown.
+    """A week's totals: where no event was found, zero if events had begun by its end, else unknown.
 
     Of a week in which a counter was not read nothing is known.
     """
-    seen = seen if seen is not None or not (since and since.views) else 0
-    acts = acts if acts is not None or not (since and since.reactions) else 0
+    if seen is None and since and since.views and since.views < end:
+        seen = 0
+    if acts is None and since and since.reactions and since.reactions < end:
+        acts = 0
     return Week(period, seen, 0 if seen == 0 else reach, acts)
 
 

@@ -171,13 +171,13 @@ class Ground:
         return min((row["at"] for of in self.readings.values() for row in of), default=None)
 
     def earlier(self, user: str, period: str, metric: str) -> list[float]:
-        """The whole weeks before, up to 26, oldest first, from that of the author's first fact.
+        """The whole weeks before, up to 26, oldest first, from that of the first fact of the kind.
 
         Per 168 hours, where clocks changed.
         """
         facts = [
             self.begun[kind][post]
-            for kind in ("view", "act", "read")
+            for kind in ("act" if metric == "reactions" else "view", "read")
             for post in self.by[user]
             if post in self.begun[kind]
         ]

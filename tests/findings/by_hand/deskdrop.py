@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
+from tests.findings.by_hand import above_usual
 from tests.findings.figures import Figures, middle, of, percent
 from tests.findings.towns import DESKS, desk_events
 
@@ -331,10 +332,12 @@ def _is_best(count: list[int], week: int, seen_from: int | None = None) -> bool:
         if count[n] < 0 or count[n] >= count[week]:
             break
         beaten.append(count[n])
+    known = [n for n in count[max(since, week - 26) : week] if n >= 0]
     return (
         len(beaten) >= 8
         and count[week] >= 20
         and count[week] >= 1.5 * float(np.median(beaten[:26]))
+        and above_usual(known, count[week])
     )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from scipy import stats
 
 from tests.conversions import read
+from tests.findings.by_hand import above_usual
 from tests.findings.figures import Figures, middle, of, percent
 
 
@@ -109,7 +110,9 @@ def _best(counts: Counter[int], week: int, seen_from: int) -> bool:
             break
         beaten.append(counts[n])
     enough = len(beaten) >= 8 and counts[week] >= 20
-    return enough and counts[week] >= 1.5 * float(np.median(beaten))
+    known = [counts[n] for n in range(max(week, seen_from) - 26, week)]
+    clear = enough and counts[week] >= 1.5 * float(np.median(beaten))
+    return clear and above_usual(known, counts[week])
 
 
 def youtube(data: Path) -> dict[str, Figures]:
