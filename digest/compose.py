@@ -178,7 +178,7 @@ def _snapshot(
 ) -> Snapshot:
     acts = week.reactions if week.reactions or week.acts_read else None
     totals = history.totals(
-        str(batch.period), batch.window.end, week.views, week.reach, acts, past.since
+        str(batch.period), batch.window.end, (week.views, week.reach, acts), past.since
     )
     return Snapshot(
         user=author.id,

@@ -89,7 +89,7 @@ def histories(session: Session, batch: Batch) -> dict[str, History]:
     worked_out = _from_facts(session, batch, users, spans) if users else {}
     for user, history in found.items():
         history.fresh = [
-            totals(p, spans[p].end, *worked_out.get((user, p), _NOTHING), history.since)
+            totals(p, spans[p].end, worked_out.get((user, p), _NOTHING), history.since)
             for p in missing[user]
         ]
         history.weeks = sorted(
@@ -151,21 +151,17 @@ def keep(session: Session, found: dict[str, History], now: datetime) -> None:
     insert_missing(session, _snapshots, names, rows)
 
 
-_NOTHING = (None, None, None)
+_Found = tuple[int | None, int | None, int | None]
+_NOTHING: _Found = (None, None, None)
 
 
-def totals(
-    period: str,
-    end: datetime,
-    seen: int | None,
-    reach: int | None,
-    acts: int | None,
-    since: Since | None,
-) -> Week:
-    """A week's totals: where no event was found, zero if events had begun by its end, else unknown.
+def totals(period: str, end: datetime, found: _Found, since: Since | None) -> Week:
+    """A week's totals of the views, reach and reactions that were found.
 
-    Of a week in which a counter was not read nothing is known.
+    Where no event was, zero if events had begun by its end, else unknown. Of a week in which a
+    counter was not read nothing is known.
     """
+    seen, reach, acts = found
     if seen is None and since and since.views and since.views < end:
         seen = 0
     if acts is None and since and since.reactions and since.reactions < end:
@@ -203,7 +199,7 @@ def _stored(session: Session, batch: Batch, names: Sequence[str]) -> dict[str, d
 
 def _from_facts(
     session: Session, batch: Batch, users: Sequence[str], spans: Mapping[str, Window]
-) -> dict[tuple[str, str], tuple[int | None, int | None, int | None]]:
+) -> dict[tuple[str, str], _Found]:
     """Views, reach and reactions of each author and week, in one pass over the facts."""
     past = _Past(session, users, [span.start for span in spans.values()], batch)
     names = list(spans)
