@@ -45,7 +45,7 @@ def examples(number: int) -> int:
 
     On PostgreSQL, which runs what SQLite ran before, a database of one's own takes longest.
     """
-    return max(3, number // (1 if not BRIEF else 8 if POSTGRES else 2))
+    return max(3, number // (1 if not BRIEF else 8 if POSTGRES else 4))
 
 
 REQUIRED = os.environ.get("DIGEST_REQUIRE", "").split(",")

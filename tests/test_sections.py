@@ -276,6 +276,17 @@ def test_without_any_history_fewer_than_twenty_people_are_not_rated() -> None:
     assert "best_received" not in found["few"] + found["some"]
 
 
+def test_even_with_a_history_fewer_than_twenty_people_call_nothing_the_best() -> None:
+    site = Priors(BetaPrior(0.05, 0.01, 100), None)
+    found = boards(
+        judged("few", 0, 19, new=True, reactions=19, engagers=19),
+        judged("many", 1, 20, new=True, reactions=1, engagers=1),
+        site=site,
+    )
+    assert "best_received" not in found["few"]
+    assert "best_received" in found["many"]
+
+
 def test_counters_give_reactions_per_hundred_views_and_never_a_proportion() -> None:
     posts = [
         judged(f"c{n}", n * 5, None, new=n < 2, views=100 + n, reactions=10 + n) for n in range(9)

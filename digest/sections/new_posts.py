@@ -33,7 +33,8 @@ from digest.text import clean
 SHOWN = 3
 OWN_PRIOR_FROM = 8
 """Fewer posts than this say too little about an author: the site's then speak for them."""
-WILSON_FROM = 20
+RATED_FROM = 20
+"""Of fewer people (or views, where they are all that is known) no rate is called the best."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,11 @@ def _count(post: Judged) -> int:
     return (post.views if post.reach is None else post.reach) or 0
 
 
+def _seen_by(post: Judged) -> int:
+    """People, or views where the rate is one per view."""
+    return (post.views if post.engagers is None else post.audience) or 0
+
+
 _Rate = Callable[[Judged], float | None]
 
 
@@ -100,7 +106,7 @@ def _rates(facts: Facts) -> _Rate:
         if post.audience and post.engagers is not None:
             if response is not None:
                 return response.shrink(post.engagers, post.audience)
-            if post.audience >= WILSON_FROM:
+            if post.audience >= RATED_FROM:
                 return wilson(post.engagers, post.audience).low
             return None
         if post.views and post.reactions and per_view is not None:
@@ -119,7 +125,7 @@ def _leaders(new: list[Judged], rate: _Rate) -> dict[str, list[str]]:
     people = [post for post in new if post.audience and post.engagers is not None]
     counted = [post for post in new if post not in people]
     rivals = [post for post in (people if len(people) >= len(counted) else counted) if rate(post)]
-    responded = [post for post in rivals if post.reactions]
+    responded = [post for post in rivals if post.reactions and _seen_by(post) >= RATED_FROM]
     if len(rivals) > 1 and responded:
         best = min(responded, key=lambda post: (-(rate(post) or 0.0), _seen(post)))
         leaders.setdefault(best.id, []).append("best_received")
