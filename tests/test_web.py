@@ -183,6 +183,15 @@ def test_one_click_needs_no_cookie_redirect_or_login(
     assert left(db) is not None
 
 
+def test_a_program_that_presses_the_button_is_shown_no_page(client: Client, db: Database) -> None:
+    """A mailing brings thousands of them at once, and nobody looks."""
+    answer = client.post(LINKS.unsubscribe("alice"), data=ONE_CLICK, headers={"accept": "*/*"})
+    assert (answer.status_code, answer.text) == (200, "You have left.\n")
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert "no-store" in answer.headers["cache-control"]
+    assert left(db) is not None
+
+
 def test_leaving_twice_is_leaving_once(client: Client, db: Database) -> None:
     assert client.post(LINKS.unsubscribe("alice"), data=ONE_CLICK).status_code == 200
     first = left(db)
@@ -682,7 +691,7 @@ def test_a_reader_leaves_and_comes_back(
     """From the link of the mail, over a real connection, as a browser without scripts does it."""
     caplog.set_level(logging.DEBUG)
     link = address + urlsplit(LINKS.unsubscribe("alice")).path
-    with httpx.Client() as browser:
+    with httpx.Client(headers={"accept": "text/html"}) as browser:
         page = browser.get(link)
         field = re.search(r'name="([^"]+)" value="([^"]+)"', page.text)
         assert field

@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 
 BASE = "http://127.0.0.1:8025"
 _hosts = itertools.count(1)
+_LIKES = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
 class Client:
@@ -25,7 +26,8 @@ class Client:
 
     def request(self, method: str, url: str, **options: object) -> httpx.Response:
         async def ask() -> httpx.Response:
-            async with httpx.AsyncClient(transport=self._transport, base_url=BASE) as client:
+            there = {"transport": self._transport, "base_url": BASE, "headers": _LIKES}
+            async with httpx.AsyncClient(**there) as client:  # type: ignore[arg-type]
                 return await client.request(method, url, **options)  # type: ignore[arg-type]
 
         return asyncio.run(ask())

@@ -2,7 +2,7 @@
 
 GET and HEAD never change anything, because programs follow links in mails before people do. The
 POST of a mail provider's one-click button (RFC 8058) and that of our own form are the same: neither
-needs a cookie, a login or a redirect, only the signed link.
+needs a cookie, a login or a redirect, only the signed link. Whoever accepts HTML sees a page.
 """
 
 from __future__ import annotations
@@ -60,12 +60,17 @@ class Reader:
         return self._site.page(request, "left.html", undo=f"{token}/undo")
 
     async def leave(self, request: Request) -> Response:
-        """Stop mailing the reader; a second time, or of a deleted user, it is as well."""
+        """Stop mailing the reader; a second time, or of a deleted user, it is as well.
+
+        Programs, which press the buttons of whole mailings (RFC 8058), look at no page.
+        """
         user = self._user(request, always=True)
         await read_body(request)
         left = await self._site.door.leave(user)
         if left is Leave.NEVER_ENROLLED:
             raise HTTPException(404)
+        if "text/html" not in request.headers.get("accept", ""):
+            return Response("You have left.\n", media_type="text/plain", headers=HEADERS)
         return await run_in_threadpool(self._left, request, left)
 
     async def come_back(self, request: Request) -> Response:
