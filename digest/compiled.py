@@ -21,7 +21,7 @@ from types import CodeType
 
 KEPT = 40
 """How many files stay: a few versions in all languages."""
-_MADE_BY = ("compiled", "inline", "mirroring", "sentences", "templating")
+_MADE_BY = ("compiled", "emitting", "inline", "mirroring", "sentences", "templating")
 """The modules that make them."""
 _LIBRARIES = ("jinja2", "premailer", "cssutils", "lxml")
 

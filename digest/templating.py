@@ -9,9 +9,9 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterator, Mapping, MutableMapping
 from collections.abc import Set as AbstractSet
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
-from types import CodeType, FunctionType, MethodType
+from types import CodeType
 from typing import Any
 
 from jinja2 import (
@@ -24,9 +24,9 @@ from jinja2 import (
     TemplateSyntaxError,
     nodes,
 )
-from jinja2.runtime import Context
 
 from digest import compiled
+from digest.emitting import Generator, written
 from digest.errors import TemplateError
 from digest.inline import Stylesheet, inline
 from digest.lines import heading, wrapped
@@ -34,7 +34,6 @@ from digest.sentences import Sentences, joined
 from digest.wording import Wording
 
 STYLESHEET = "email.css"
-_PLAIN_CALLS = frozenset({FunctionType, MethodType, type(lru_cache(len))})
 
 
 class Templates:
@@ -109,22 +108,10 @@ def run(template: Template, context: dict[str, Any]) -> str:
         raise TemplateError(*place[-1], f"{error}") from error
 
 
-class _Context(Context):
-    """Calls our own plain functions straight away: a seventh of a mail's time went into asking."""
-
-    def call(self, obj: Any, *args: Any, **kwargs: Any) -> Any:
-        """What may want more than its arguments (macros, loops) goes Jinja's way."""
-        if type(obj) in _PLAIN_CALLS:
-            kwargs.pop("_loop_vars", None)
-            kwargs.pop("_block_vars", None)
-            return obj(*args, **kwargs)
-        return super().call(obj, *args, **kwargs)
-
-
 class _Environment(Environment):
     """Data before methods (a key may be called "items"), and nothing unknown is silently empty."""
 
-    context_class = _Context
+    written = staticmethod(written)
 
     def __init__(
         self, loader: BaseLoader, sentences: type[Sentences], names: AbstractSet[str]
@@ -141,6 +128,7 @@ class _Environment(Environment):
         )
         self.filters |= {"wrap": wrapped, "heading": heading}
         self._names = names | self.globals.keys()
+        self.code_generator_class = Generator.knowing(names)
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree = super()._parse(source, name, filename)

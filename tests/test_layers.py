@@ -18,8 +18,8 @@ LAYERS = {
     ),
     "the mail": (
         "audience facts sections editing compose snapshots colour folders catalogues sentences"
-        " extraction mirroring inline lines wording languages compiled templating render clients"
-        " message dkim mail smtp"
+        " extraction mirroring inline lines wording languages compiled emitting templating"
+        " render clients message dkim mail smtp"
     ),
     "use": "bounces planning deciding recorder outcomes run workers look backtest pruning checks",
     "doors": "console scheduler web cli",
@@ -41,7 +41,7 @@ LIBRARIES = {
     "idna": {"address"},
     "imaplib": {"bounces"},
     "itsdangerous": {"links"},
-    "jinja2": {"extraction", "inline", "render", "sentences", "templating", "web"},
+    "jinja2": {"emitting", "extraction", "inline", "render", "sentences", "templating", "web"},
     "premailer": {"inline"},
     "psycopg": {"database"},
     "pydantic_settings": {"config"},
@@ -69,6 +69,7 @@ PURE = [
     "lines",
     "wording",
     "languages",
+    "emitting",
     "templating",
     "editing",
     "compose",
