@@ -37,6 +37,12 @@ from digest.outcomes import outcome
 from digest.recorder import Clock, Recorder
 from digest.smtp import Breaker, Mailbox, Pace, Sender, Server, parse_url
 
+RENDERING = 2
+"""Mails at work for each connection: while one waits for the server or the disk, another is
+rendered."""
+AHEAD = 64
+"""Decided mails that may wait, so that the next batch is claimed and loaded meanwhile."""
+
 
 @dataclass(slots=True)
 class Report:
@@ -140,7 +146,10 @@ async def _drive(line: _Line, feed: Coroutine[None, None, None]) -> None:
     """Run the tasks of all connections until the feed is through and the queue is empty."""
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(line.serve()) for _ in range(line.shop.settings.connections)]
+            tasks = [
+                group.create_task(line.serve())
+                for _ in range(RENDERING * line.shop.settings.connections)
+            ]
             trouble = await _through(line, feed)
             await line.queue.join()
             for task in tasks:
@@ -181,7 +190,7 @@ class _Line:
     stop: asyncio.Event
     progress: Callable[[Report], None]
     queue: asyncio.Queue[tuple[Claim, Author, Snapshot]] = field(
-        default_factory=lambda: asyncio.Queue(8)
+        default_factory=lambda: asyncio.Queue(AHEAD)
     )
 
     async def serve(self) -> None:

@@ -191,7 +191,7 @@ def new_database(file: Path, *, tables: bool = True) -> str:
 
 def hasty(url: str) -> str:
     """The same database for somebody who hardly waits for a lock."""
-    return url + ("?options=-c%20lock_timeout%3D50" if POSTGRES else "?timeout=0.05")
+    return url + ("?options=-c%20lock_timeout%3D200" if POSTGRES else "?timeout=0.2")
 
 
 @contextmanager

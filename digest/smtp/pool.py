@@ -50,22 +50,27 @@ class Pool:
         return self._busy
 
     async def turn(self) -> None:
-        """Wait for a turn."""
-        while self._busy >= self.width.now:
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiting.append(waiter)
-            try:
-                await waiter
-            except asyncio.CancelledError:
-                self._wake()  # it may have been this one's turn
-                raise
-        self._busy += 1
+        """Wait for a turn; whoever came first has it first."""
+        if self._busy < self.width.now and not self._waiting:
+            self._busy += 1
+            return
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():
+                self.leave()  # it was this one's turn already
+            raise
 
     def leave(self) -> None:
-        """Let the next have a turn."""
+        """Hand the turn on."""
         self._busy -= 1
-        for _ in range(self.width.now - self._busy):
-            self._wake()
+        while self._waiting and self._busy < self.width.now:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                self._busy += 1
+                waiter.set_result(None)
 
     async def take(self) -> Connection | None:
         """A connection that can take a message; None: there is none just now, ask for a turn again.
@@ -145,10 +150,3 @@ class Pool:
             or now - connection.opened_at >= self._max_age
             or now - connection.used_at >= self._max_idle
         )
-
-    def _wake(self) -> None:
-        while self._waiting:
-            waiter = self._waiting.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                return
