@@ -18,8 +18,8 @@ LAYERS = {
     ),
     "the mail": (
         "audience facts sections editing compose snapshots colour folders catalogues sentences"
-        " extraction mirroring inline lines wording languages compiled templating render clients"
-        " message dkim mail smtp"
+        " extraction mirroring inline lines cldr wording languages compiled templating render"
+        " clients message dkim mail smtp"
     ),
     "use": "bounces planning deciding recorder outcomes run workers look backtest pruning checks",
     "doors": "console scheduler web cli",
@@ -34,7 +34,7 @@ LIBRARIES = {
     "aiosmtpd": {"smtp"},
     "alembic": {"database", "migrations"},
     "apscheduler": {"scheduler"},
-    "babel": {"catalogues", "ingest", "languages", "wording"},
+    "babel": {"catalogues", "cldr", "ingest", "languages", "wording"},
     "cryptography": {"dkim"},
     "dkim": {"checks"},
     "dns": {"checks"},
@@ -67,6 +67,7 @@ PURE = [
     "mirroring",
     "inline",
     "lines",
+    "cldr",
     "wording",
     "languages",
     "templating",
