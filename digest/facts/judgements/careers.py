@@ -129,15 +129,16 @@ def careers(session: Session, batch: Batch) -> dict[str, Career]:
             found[author].fresh.append(post)
         found[author].judged.append(post)
     judge(session, unjudged, counted(session, batch))
-    _add_words(session, [post for career in found.values() for post in career.new])
+    add_words(session, [post for career in found.values() for post in career.new])
     young = {"since": until, "end": batch.window.end}
     for author, waiting in fetch(session, _WAITING, users=batch.users, **young):
         found[author].waiting = waiting
     return dict(found)
 
 
-def _add_words(session: Session, new: list[Judged]) -> None:
-    by_id = {post.id: post for post in new}
+def add_words(session: Session, shown: Iterable[Judged]) -> None:
+    """Give posts that are shown their titles, texts and addresses; the new ones have them."""
+    by_id = {post.id: post for post in shown}
     for id_, _, *words in fetch(session, WORDS, posts=list(by_id)):
         post = by_id[id_]
         post.title, post.text, post.url = words

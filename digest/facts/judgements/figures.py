@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, and_, case, func, select, union
+from sqlalchemy import case, func, select, union
 from sqlmodel import Session
 
 from digest.database import among, fetch, later
-from digest.facts import anonymous_views, counters, posts, reactions, views
+from digest.facts import anonymous_views, at_first, counters, posts, reactions, views
 from digest.models import NOBODY, ReactionType
 
 HOURS = 48
 """The age at which posts are compared."""
 
 FIGURES = ("views", "reach", "audience", "engagers", "talkers", "reactions")
-_ended = later(posts.c.published_at, HOURS)
 
 
 @dataclass(slots=True)
@@ -49,23 +47,6 @@ def judged(session: Session, published: Mapping[str, datetime]) -> list[Judged]:
     return list(unjudged.values())
 
 
-def _early(facts: Table, *columns: ColumnElement[Any]) -> Select[Any]:
-    """Rows of ``facts`` within the first 48 hours of each of the given ``posts``."""
-    return (
-        select(posts.c.id, *columns)
-        .join_from(
-            posts,
-            facts,
-            and_(
-                facts.c.post_id == posts.c.id,
-                facts.c.at >= posts.c.published_at,
-                facts.c.at < _ended,
-            ),
-        )
-        .where(among(posts.c.id, "posts"))
-    )
-
-
 def judge(session: Session, unjudged: dict[str, Judged], authors: Sequence[str] | None) -> None:
     """Work the figures out; only posts by ``authors`` (None: by anybody) may have counters."""
     ids = list(unjudged)
@@ -81,8 +62,9 @@ def judge(session: Session, unjudged: dict[str, Judged], authors: Sequence[str] 
 _NOT_OWN_VIEW = views.c.viewer_id != posts.c.author_id
 _NOT_OWN_REACTION = reactions.c.actor_id != posts.c.author_id
 _VIEWS = (
-    _early(
+    at_first(
         views,
+        HOURS,
         func.sum(views.c.count),
         anonymous_views(),
         func.count(case((views.c.viewer_id != NOBODY, views.c.viewer_id)).distinct()),
@@ -114,8 +96,9 @@ _SILENT = select(posts.c.id).where(among(posts.c.id, "posts"), _SEEN_BEFORE.exis
 _actor = case((reactions.c.actor_id != NOBODY, reactions.c.actor_id))
 _replier = case((reactions.c.type == ReactionType.REPLY, _actor))
 _REACTIONS = (
-    _early(
+    at_first(
         reactions,
+        HOURS,
         func.sum(reactions.c.count),
         func.sum(case((reactions.c.actor_id == NOBODY, 1), else_=0)),
         func.count(_actor.distinct()),
@@ -141,9 +124,9 @@ _ACTS = sum(
 )
 # A counter knows the figure at this age only if it was read in the day before.
 _READ = func.max(counters.c.at) >= later(func.min(posts.c.published_at), HOURS - 24)
-_GAINS = _early(counters, case((_READ, func.sum(counters.c.views_gain))), func.sum(_ACTS)).group_by(
-    posts.c.id
-)
+_GAINS = at_first(
+    counters, HOURS, case((_READ, func.sum(counters.c.views_gain))), func.sum(_ACTS)
+).group_by(posts.c.id)
 _GAINS_OF_SOME = _GAINS.where(among(posts.c.author_id, "users"))
 
 
@@ -164,10 +147,10 @@ def _add_counters(
 
 
 _people = union(
-    _early(views, views.c.viewer_id.label("person")).where(
+    at_first(views, HOURS, views.c.viewer_id.label("person")).where(
         views.c.viewer_id != NOBODY, _NOT_OWN_VIEW
     ),
-    _early(reactions, reactions.c.actor_id.label("person")).where(
+    at_first(reactions, HOURS, reactions.c.actor_id.label("person")).where(
         reactions.c.actor_id != NOBODY, _NOT_OWN_REACTION
     ),
 ).subquery()
