@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 from typing import Any, NamedTuple
 
 from babel import Locale
-from babel.core import get_global
 from babel.dates import (
     format_date,
     format_skeleton,
@@ -20,17 +19,15 @@ from babel.dates import (
     get_datetime_format,
     get_day_names,
 )
-from babel.numbers import format_compact_decimal, format_decimal, format_percent
+from babel.numbers import format_compact_decimal, format_decimal
 from markupsafe import Markup, escape
 
+from digest import cldr
 from digest.catalogues import Catalogue, Rule
 from digest.lines import columns, wrapped
 from digest.text import shorten
 
 _LTR = re.compile("[A-Za-z\u00c0-\u02b8\u0370-\u058f\u0900-\u1fff\u2c00-\ud7ff\uff21-\uffdc]")
-_GROUPS_LATE = {"es": True, "es_419": False, "pl": True, "pt_PT": True}
-"""Whether four digits stand together (CLDR's minimumGroupingDigits, which Babel lacks)."""
-_SHORT_MONTH = re.compile("(?<!M)MMM(?!M)")
 _CHART_FROM = 5
 _BAR_PIXELS = 84
 _BAR_HASHES = 24
@@ -38,12 +35,6 @@ _LABEL_COLUMNS = 4
 _RTL = re.compile(
     "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\U00010800-\U00010fff\U0001e800-\U0001efff]"
 )
-_ZEROS = {
-    "adlm": 0x1E950, "arab": 0x660, "arabext": 0x6F0, "beng": 0x9E6, "cakm": 0x11136,
-    "deva": 0x966, "hmnp": 0x1E140, "mtei": 0xABF0, "mymr": 0x1040, "nkoo": 0x7C0,
-    "olck": 0x1C50, "tibt": 0xF20,
-}  # fmt: skip
-"""The digit zero of every numbering system that is some locale's own; Babel has no digits."""
 
 
 def gettext(text: str) -> str:
@@ -115,9 +106,9 @@ class Wording:
         self.direction = locale.text_direction
         self._locale = locale
         self.catalogue = catalogue
-        self._digits = _digits(locale)
-        self._grouped = _plain_grouping(locale)
-        self._ungrouped_below = 10_000 if _groups_late(locale) else 0
+        self._digits = cldr.digits(locale)
+        self._grouped = cldr.plain_grouping(locale)
+        self._ungrouped_below = 10_000 if cldr.groups_late(locale) else 0
         # Of the kind “format” only: names that a locale inherits from the root (“stand-alone”)
         # Babel lends to other locales in the language of the first that asked for them.
         self._names = dict(get_day_names("wide", "format", locale))
@@ -165,7 +156,8 @@ class Wording:
 
     def decimal(self, value: float) -> str:
         """A number that need not be whole: 2.66."""
-        return _decimal(value, self._locale).translate(self._digits)
+        text = format_decimal(value, locale=self._locale, numbering_system="default")
+        return text.translate(self._digits)
 
     def times(self, ratio: float) -> str:
         """How many times as much, with one decimal below three: 2.4, 3, 12."""
@@ -173,7 +165,7 @@ class Wording:
 
     def percent(self, value: int) -> str:
         """Hundredths of something: 62%."""
-        return _percent(value, self._locale).translate(self._digits)
+        return cldr.percent(value, self._locale).translate(self._digits)
 
     def ordinal(self, place: int) -> str:
         """A place in a ranking: 1st, 2nd, 11th."""
@@ -226,11 +218,11 @@ class Wording:
         moment = date.fromisoformat(day)
         same = moment.year == now.year
         pattern = "MMMM" if same else self._locale.datetime_skeletons["yMMMM"].pattern
-        return _date(moment, pattern, self._locale).translate(self._digits)
+        return format_date(moment, pattern, locale=self._locale).translate(self._digits)
 
     def week(self, monday: date) -> str:
         """A week's seven days: 9–15 November."""
-        return _week(monday, self._locale).translate(self._digits)
+        return cldr.week(monday, self._locale).translate(self._digits)
 
     def weekday(self, number: int) -> str:
         """The name of a day of the week, 0 being Monday."""
@@ -238,7 +230,7 @@ class Wording:
 
     def hours(self, start: int, end: int) -> str:
         """A part of a day, from one full hour to another: 17:00–19:00, 5–7 PM."""
-        return _hours(time(start), time(end), self._locale).translate(self._digits)
+        return cldr.hours(time(start), time(end), self._locale).translate(self._digits)
 
     def year(self, number: int) -> str:
         """A year by itself: 2026."""
@@ -251,7 +243,7 @@ class Wording:
 
     def moment(self, local: datetime) -> str:
         """A day and a time of it: Monday, 7 December 2026, 08:00."""
-        day = _date(local, "full", self._locale)
+        day = format_date(local, "full", locale=self._locale)
         clock = format_time(local.time(), "short", locale=self._locale)
         both = str(get_datetime_format("full", self._locale)).replace("'", "")
         return both.format(clock, day).translate(self._digits)
@@ -295,68 +287,3 @@ class Wording:
 def apart(text: str) -> Markup:
     """What a person wrote, for HTML, isolated from the direction of what stands around it."""
     return Markup(f'<span dir="auto">{escape(text)}</span>')  # noqa: S704 escaped here
-
-
-def _digits(locale: Locale) -> dict[int, int]:
-    """From ASCII digits to those of the locale's default numbering system."""
-    zero = _ZEROS.get(locale.default_numbering_system)
-    return {48 + digit: zero + digit for digit in range(10)} if zero else {}
-
-
-def _plain_grouping(locale: Locale) -> str | None:
-    """The separator of thousands where Python's own grouping agrees with the locale's."""
-    if locale.decimal_formats[None].grouping != (3, 3):
-        return None
-    return str(locale.number_symbols[locale.default_numbering_system]["group"])
-
-
-def _groups_late(locale: Locale) -> bool:
-    """What the closest locale that it inherits from says of four digits."""
-    name = str(locale)
-    while name and name not in _GROUPS_LATE:
-        name = get_global("parent_exceptions").get(name) or name.rpartition("_")[0]
-    return _GROUPS_LATE.get(name, False)
-
-
-def _decimal(value: float, locale: Locale) -> str:
-    return format_decimal(value, locale=locale, numbering_system="default")
-
-
-def _percent(value: int, locale: Locale) -> str:
-    """As CLDR has it, with the locale's own sign, which Babel does not put in."""
-    sign = locale.number_symbols[locale.default_numbering_system].get("percentSign", "%")
-    text = format_percent(value / 100, locale=locale, numbering_system="default")
-    return text.replace("%", str(sign))
-
-
-def _date(day: date, pattern: str, locale: Locale) -> str:
-    return format_date(day, pattern, locale=locale)
-
-
-def _week(monday: date, locale: Locale) -> str:
-    """CLDR's own interval, with the month in full."""
-    sunday = monday + timedelta(days=6)
-    month, year = monday.month != sunday.month, monday.year != sunday.year
-    skeleton, field = ("yMMMd", "y") if year else ("MMMd", "M" if month else "d")
-    formats = locale.interval_formats
-    full = skeleton.replace("MMM", "MMMM")
-    first, second = formats[full if full in formats else skeleton][field]
-    parts = zip((monday, sunday), (first, second), strict=True)
-    whole = "".join(_date(day, _SHORT_MONTH.sub("MMMM", part), locale) for day, part in parts)
-    return re.sub("[\u2009\u202f]", " ", whole).replace(" – ", " – " if month else "–")
-
-
-def _hours(start: time, end: time, locale: Locale) -> str:
-    """CLDR's own interval, on the clock of twelve hours where that is the locale's.
-
-    Full hours alone where they have a word beside them (17–19 Uhr), else with their minutes.
-    """
-    formats = locale.interval_formats
-    twelve = "h" in str(locale.time_formats["short"].pattern)
-    halves = twelve and (start.hour < 12) != (end.hour < 12)
-    full = formats["h"]["a" if halves else "h"] if twelve else formats["H"]["H"]
-    worded = any(letter.isalpha() and letter not in "hH" for letter in "".join(full))
-    first, second = full if worded else formats["Hm"]["H"]
-    whole = format_time(start, first, locale=locale) + format_time(end, second, locale=locale)
-    whole = re.sub("[\u2009\u202f]", " ", whole)
-    return whole if halves else whole.replace(" – ", "–")

@@ -25,7 +25,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, create_engine, event, text
 from sqlalchemy.exc import OperationalError
 
 from digest.database import Database
@@ -272,6 +272,21 @@ def ask(database: Database, statement: str, *values: Any, **named: Any) -> list[
     """What :func:`sql` finds in an open database."""
     url = database.engine.url.render_as_string(hide_password=False)
     return sql(url, statement, *values, **named)
+
+
+@contextmanager
+def overheard(database: Database) -> Iterator[list[str]]:
+    """The statements that the database is asked meanwhile."""
+    asked: list[str] = []
+
+    def hear(*said: Any) -> None:
+        asked.append(said[2])
+
+    event.listen(database.engine, "before_cursor_execute", hear)
+    try:
+        yield asked
+    finally:
+        event.remove(database.engine, "before_cursor_execute", hear)
 
 
 def _plain(value: Any) -> Any:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event, insert
+from sqlalchemy import insert
 from sqlmodel import SQLModel
 
 from digest import window
@@ -22,7 +22,7 @@ from digest.facts.judgements import careers
 from digest.facts.weeks import AuthorWeek, PostWeek, author_weeks, leading
 from digest.models import Counter, Post, Reaction, User, View, table
 from digest.window import Period
-from tests.databases import examples, new_database
+from tests.databases import examples, new_database, overheard
 
 WEEK = Period(2026, 46)
 TZ = ZoneInfo("Europe/London")
@@ -285,19 +285,11 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_users(database: 
         session.connection().execute(insert(table(View)), views)
 
     def queries(*chosen: str) -> int:
-        count = 0
-
-        def on_query(*_: object) -> None:
-            nonlocal count
-            count += 1
-
-        event.listen(database.engine, "before_cursor_execute", on_query)
-        with database.reading() as session:
+        with overheard(database) as asked, database.reading() as session:
             batch = Batch(WEEK, TZ, chosen)
             for fact in (author_weeks, histories, careers):
                 assert len(batch.fact(session, fact)) == len(chosen)  # type: ignore[arg-type]
-        event.remove(database.engine, "before_cursor_execute", on_query)
-        return count
+        return len(asked)
 
     assert queries(*users) == queries(users[0])
 

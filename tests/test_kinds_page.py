@@ -8,15 +8,12 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-import time_machine
 
 from digest.kinds import Kind
 from digest.models import Correction, table
-from digest.web import create_app
 from tests.community import MONDAY, village
 from tests.conftest import Front
-from tests.test_pages import NEXT_MONDAY, Desk
-from tests.visitor import Client
+from tests.test_pages import Desk, opened
 
 _SELECT = re.compile(
     r'<label[^>]*>(.*?)</label>\s*<select name="([^"]*)"[^>]*>(.*?)</select>', re.DOTALL
@@ -27,21 +24,12 @@ _CHOSEN = re.compile(r'<option value="([^"]*)" selected>([^<]*)<')
 @pytest.fixture
 def desk(digest: Front) -> Iterator[Desk]:
     """The village, in which Alice wrote more this week, and the page of kinds."""
-    from digest.config import load  # noqa: PLC0415
-    from digest.database import Database  # noqa: PLC0415
-
     there = village()
     at = MONDAY + timedelta(days=1)
     there.post("odd <&\"'> id", "alice", at, title="Which way?", text="")
     there.post("told", "alice", at + timedelta(hours=1), title="<b>", text="", kind="opinion")
-    digest("import", there.write(digest.folder / "in"), at=NEXT_MONDAY)
-    settings = load()
-    database = Database(settings.database_url)
-    app = create_app(settings, database)
-    with time_machine.travel(NEXT_MONDAY):
-        digest("send", "--week", "2026-W46", "--user", "alice")
-        yield Desk(digest, settings, database, app, Client(app))
-    database.close()
+    with opened(digest, there, "--user", "alice") as desk:
+        yield desk
 
 
 def shown(desk: Desk, **form: str) -> dict[str, tuple[str, str, str]]:

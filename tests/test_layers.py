@@ -18,7 +18,7 @@ LAYERS = {
     ),
     "the mail": (
         "audience facts sections editing compose snapshots colour folders catalogues sentences"
-        " extraction mirroring inline lines wording languages compiled emitting templating"
+        " extraction mirroring inline lines cldr wording languages compiled emitting templating"
         " render clients message dkim mail smtp"
     ),
     "use": "bounces planning deciding recorder outcomes run workers look backtest pruning checks",
@@ -34,7 +34,7 @@ LIBRARIES = {
     "aiosmtpd": {"smtp"},
     "alembic": {"database", "migrations"},
     "apscheduler": {"scheduler"},
-    "babel": {"catalogues", "ingest", "languages", "wording"},
+    "babel": {"catalogues", "cldr", "ingest", "languages", "wording"},
     "cryptography": {"dkim"},
     "dkim": {"checks"},
     "dns": {"checks"},
@@ -67,6 +67,7 @@ PURE = [
     "mirroring",
     "inline",
     "lines",
+    "cldr",
     "wording",
     "languages",
     "emitting",

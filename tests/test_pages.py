@@ -6,6 +6,7 @@ import html
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,7 +26,7 @@ from digest.sections import sections
 from digest.web import create_app
 from digest.web.guard import MAX_BODY_BYTES
 from digest.web.tokens import BURST
-from tests.community import MONDAY, village
+from tests.community import MONDAY, Community, village
 from tests.conftest import Front, body
 from tests.visitor import BASE, Client
 
@@ -86,16 +87,23 @@ def fields(page: str) -> dict[str, Any]:
     return found
 
 
-@pytest.fixture
-def desk(digest: Front) -> Iterator[Desk]:
-    digest("import", village().write(digest.folder / "in"), at=NEXT_MONDAY)
-    digest("send", "--week", "2026-W46", at=NEXT_MONDAY)
+@contextmanager
+def opened(front: Front, there: Community, *sent: str) -> Iterator[Desk]:
+    """The pages of a community that was mailed once, or who of it was ``sent`` a mail."""
+    front("import", there.write(front.folder / "in"), at=NEXT_MONDAY)
+    front("send", "--week", "2026-W46", *sent, at=NEXT_MONDAY)
     settings = load()
     database = Database(settings.database_url)
     app = create_app(settings, database)
     with time_machine.travel(NEXT_MONDAY, tick=True):
-        yield Desk(digest, settings, database, app, Client(app))
+        yield Desk(front, settings, database, app, Client(app))
     database.close()
+
+
+@pytest.fixture
+def desk(digest: Front) -> Iterator[Desk]:
+    with opened(digest, village()) as desk:
+        yield desk
 
 
 def mail_links(desk: Desk, kind: str) -> list[str]:

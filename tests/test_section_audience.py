@@ -17,7 +17,6 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event
 
 from digest import window
 from digest.compose import Snapshot
@@ -34,7 +33,7 @@ from digest.window import Period
 from tests import mails
 from tests.community import MONDAY, Community
 from tests.conftest import Front, body
-from tests.databases import examples, new_database
+from tests.databases import examples, new_database, overheard
 from tests.followers_by_hand import Counted, count, rows_of, store
 
 WEEK = Period(2026, 46)
@@ -268,16 +267,11 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_users(database: 
         View=[a_view(f"p-{user}", one) for user in users for one in people(12)],
         Follow=[a_follow(one, of=user) for user in users for one in people(12)],
     )
-    asked = Counter[int]()
 
     def ask(*chosen: str) -> int:
-        def on_query(*_: object) -> None:
-            asked[len(chosen)] += 1
-
-        event.listen(database.engine, "before_cursor_execute", on_query)
-        assert len(told(database, batch(*chosen))) == len(chosen)
-        event.remove(database.engine, "before_cursor_execute", on_query)
-        return asked[len(chosen)]
+        with overheard(database) as asked:
+            assert len(told(database, batch(*chosen))) == len(chosen)
+        return len(asked)
 
     assert ask(*users) == ask(users[0])
 

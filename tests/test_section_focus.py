@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import given as given_
 from hypothesis import strategies as st
-from sqlalchemy import event, insert
+from sqlalchemy import insert
 
 from digest import window
 from digest.database import Database
@@ -32,7 +32,7 @@ from digest.sections.focus import Facts
 from digest.stats.diversity import Spread, deviation, effective_people, simpson
 from digest.window import Period
 from tests.conversions import read
-from tests.databases import examples, new_database
+from tests.databases import examples, new_database, overheard
 from tests.mails import BRAND, LINKS, snapshot
 
 WEEK, TZ = Period(2026, 46), ZoneInfo("Europe/London")
@@ -481,22 +481,17 @@ def test_only_those_with_enough_reactions_are_asked_for(database: Database) -> N
 
 def test_sections_share_one_query_and_an_idle_batch_asks_none(database: Database) -> None:
     fill(database, busy("p", 30))
-    asked: list[str] = []
     site: dict[Any, Any] = {}
-
-    def on_query(*details: object) -> None:
-        asked.append(str(details[2]))
 
     def queries(brands: frozenset[str], *users: str) -> int:
         batch = Batch(WEEK, TZ, users, brands=brands, site=site)
-        with database.reading() as session:
+        with overheard(database) as asked, database.reading() as session:
             batch.fact(session, latest_weeks)
             asked.clear()
             focus.load(session, batch)
             advocates.load(session, batch)
         return len(asked)
 
-    event.listen(database.engine, "before_cursor_execute", on_query)
     assert queries(frozenset(), "alice", "bob") == 2  # who reacted, and once what all gave
     assert queries(frozenset(), "bob") == 0
     assert queries(frozenset({"alice"}), "alice", "bob") == 2  # and what reposts brought
@@ -506,7 +501,6 @@ def test_sections_share_one_query_and_an_idle_batch_asks_none(database: Database
         session.connection().execute(insert(table(View)), seen)
     assert queries(frozenset(), "alice", "bob") == 3
     assert queries(frozenset({"bob"}), "bob") == 1  # too few reactions for more
-    event.remove(database.engine, "before_cursor_execute", on_query)
 
 
 # --- the words -----------------------------------------------------------------------------------

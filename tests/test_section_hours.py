@@ -17,7 +17,7 @@ import pytest
 from babel import Locale
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event, insert
+from sqlalchemy import insert
 
 from digest import window
 from digest.catalogues import SOURCE, Catalogue
@@ -31,7 +31,7 @@ from digest.sections import hours
 from digest.stats.circular import DAY, WEEK, chance, met, peaks, shrunk, smoothed
 from digest.window import Period, Window
 from digest.wording import Wording
-from tests.databases import examples, new_database
+from tests.databases import examples, new_database, overheard
 from tests.mails import BRAND, LINKS, snapshot
 
 AUTUMN = Period(2026, 46)
@@ -350,9 +350,7 @@ def test_only_those_with_enough_to_look_at_are_asked_for(database: Database) -> 
     )
     users = ("alice", "bob", "carol")
     assert set(found(database, UTC_ZONE, *users)) == {"alice"}
-    asked: list[str] = []
-    event.listen(database.engine, "before_cursor_execute", lambda *said: asked.append(said[2]))
-    with database.reading() as session:
+    with overheard(database) as asked, database.reading() as session:
         batch = Batch(AUTUMN, UTC_ZONE, users[1:])
         batch.fact(session, latest_weeks)
         asked.clear()

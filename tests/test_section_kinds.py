@@ -15,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special
 from scipy import stats as scipy
-from sqlalchemy import event
 
 from digest import personal, pruning
 from digest.facts import Batch, sorting
@@ -31,6 +30,7 @@ from digest.stats.comparisons import holm, incomplete_beta, welch
 from digest.stats.proportions import beta_prior
 from digest.window import Period
 from tests import mails
+from tests.databases import overheard
 from tests.office import MONDAY, NOW, Office, open_office
 from tests.test_section_estimate import a_follow, a_view, an_act, mail_to
 from tests.test_sections import BATCH, UTC_ZONE
@@ -415,15 +415,8 @@ def test_one_query_per_fact_whatever_the_number_of_authors(office: Office) -> No
 
 
 def statements(office: Office, *users: str) -> int:
-    asked: list[str] = []
-
-    def note(*words: Any) -> None:
-        asked.append(words[2])
-
-    event.listen(office.database.engine, "before_cursor_execute", note)
-    with office.database.reading() as session:
+    with overheard(office.database) as asked, office.database.reading() as session:
         kinds.load(session, batch(*users))
-    event.remove(office.database.engine, "before_cursor_execute", note)
     return len(asked)
 
 

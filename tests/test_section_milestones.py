@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lxml import html
-from sqlalchemy import event, insert
+from sqlalchemy import insert
 from sqlmodel import SQLModel
 
 from digest.database import Database
@@ -27,6 +27,7 @@ from digest.sections.milestones.best_weeks import Weeks
 from digest.sections.milestones.round_numbers import round_number
 from digest.sections.usual import even
 from digest.window import Period
+from tests.databases import overheard
 from tests.mails import BRAND, LINKS, headline, snapshot
 
 WEEK = Period(2026, 46)
@@ -440,16 +441,9 @@ def test_when_logging_began_is_asked_once_for_a_whole_run(alice: Author, logged:
     alice.view("p", START + HOUR, "v")
     alice.settle(logged)
     batch = Batch(WEEK, ZONE, ("alice",))
-    asked: list[str] = []
-
-    def on_query(*arguments: Any) -> None:
-        asked.append(arguments[2])
-
-    event.listen(logged.engine, "before_cursor_execute", on_query)
-    with logged.reading() as session:
+    with overheard(logged) as asked, logged.reading() as session:
         first = first_views.load(session, batch)
         again = first_views.load(session, Batch(WEEK, ZONE, ("alice",), site=batch.site))
-    event.remove(logged.engine, "before_cursor_execute", on_query)
     assert first == again == {"alice": 1}
     assert sum("LIMIT" in statement for statement in asked) == 1
 
@@ -567,17 +561,9 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_users(logged: Da
         one.settle(logged)
 
     def queries(*chosen: str) -> int:
-        count = 0
-
-        def on_query(*_: object) -> None:
-            nonlocal count
-            count += 1
-
-        event.listen(logged.engine, "before_cursor_execute", on_query)
-        with logged.reading() as session:
+        with overheard(logged) as asked, logged.reading() as session:
             found = milestones.load(session, Batch(WEEK, ZONE, chosen))
             assert all(found[user].seen and found[user].record for user in chosen)
-        event.remove(logged.engine, "before_cursor_execute", on_query)
-        return count
+        return len(asked)
 
     assert queries(*users) == queries(users[0])

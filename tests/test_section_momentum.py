@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import html
 from scipy import stats as scipy_stats
-from sqlalchemy import event, insert
+from sqlalchemy import insert
 from sqlmodel import SQLModel
 
 from digest.database import Database
@@ -30,7 +30,7 @@ from digest.sections.momentum import early, winds
 from digest.sections.momentum.early import Start
 from digest.window import Period
 from tests.conversions import read
-from tests.databases import examples, new_database
+from tests.databases import examples, new_database, overheard
 from tests.mails import BRAND, LINKS, headline, snapshot
 
 BATCH_ZONE = ZoneInfo("UTC")
@@ -846,17 +846,9 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_users(
     town.settle(database)
 
     def queries(*chosen: str) -> int:
-        count = 0
-
-        def on_query(*_: object) -> None:
-            nonlocal count
-            count += 1
-
-        event.listen(database.engine, "before_cursor_execute", on_query)
-        with database.reading() as session:
+        with overheard(database) as asked, database.reading() as session:
             found = momentum.load(session, Batch(WEEK, BATCH_ZONE, chosen))
             assert all(None not in found[user] for user in chosen)
-        event.remove(database.engine, "before_cursor_execute", on_query)
-        return count
+        return len(asked)
 
     assert queries(*users) == queries(users[0])

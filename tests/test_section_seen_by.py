@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event
 
 from digest import window
 from digest.database import Database
@@ -27,7 +26,7 @@ from digest.window import Period
 from tests import mails
 from tests.community import MONDAY, Community
 from tests.conftest import Front, body
-from tests.databases import examples, new_database
+from tests.databases import examples, new_database, overheard
 from tests.followers_by_hand import TWO_DAYS, rows_of, store
 
 WEEK = Period(2026, 46)
@@ -221,19 +220,12 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_users(database: 
     )
 
     def queries(*chosen: str) -> int:
-        asked = 0
-
-        def on_query(*_: object) -> None:
-            nonlocal asked
-            asked += 1
-
-        event.listen(database.engine, "before_cursor_execute", on_query)
-        found = placed(database, Batch(WEEK, TZ, chosen))
-        event.remove(database.engine, "before_cursor_execute", on_query)
+        with overheard(database) as asked:
+            found = placed(database, Batch(WEEK, TZ, chosen))
         assert {one for told in found.values() for one in told.values()} == {
             (user, 29, 29) for user in chosen
         }
-        return asked
+        return len(asked)
 
     assert queries(*users) == queries(users[0])
 

@@ -16,6 +16,7 @@ from digest.database import Database
 from digest.facts.acts import PublicActs, public_acts
 from digest.facts.judgements import Career, Judged, Priors
 from digest.facts.omissions import omit
+from digest.facts.regularity import WEEKS, Regularity, regularity
 from digest.render import Renderer
 from digest.sections import sharing
 from digest.sections.sharing import pooling as pools
@@ -29,7 +30,6 @@ from digest.sections.sharing.finding import (
     taste,
 )
 from digest.sections.sharing.pooling import Item, Pool, is_rising, pool
-from digest.sections.sharing.rhythm import WEEKS, Regularity, regularity
 from digest.sections.sharing.topics import ranked
 from digest.stats.proportions import BetaPrior
 from tests.mails import BRAND, LINKS, snapshot

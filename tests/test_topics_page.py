@@ -8,17 +8,14 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-import time_machine
 
 from digest import personal
 from digest.facts.omissions import omissions
 from digest.models import Omission, table
-from digest.web import create_app
 from tests.community import MONDAY, village
 from tests.conftest import Front, body
-from tests.test_pages import NEXT_MONDAY, Desk
+from tests.test_pages import NEXT_MONDAY, Desk, opened
 from tests.town import batch
-from tests.visitor import Client
 
 ODD = "odd <&\"'> א"
 _ROW = re.compile(
@@ -31,9 +28,6 @@ _ROW = re.compile(
 @pytest.fixture
 def desk(digest: Front) -> Iterator[Desk]:
     """The village, in which Alice wrote often on two topics, and once on a third."""
-    from digest.config import load  # noqa: PLC0415
-    from digest.database import Database  # noqa: PLC0415
-
     there = village()
     for n in range(4):
         topics = f"moss;{ODD}" + (";rare" if n == 0 else "")
@@ -42,14 +36,8 @@ def desk(digest: Front) -> Iterator[Desk]:
     for n in range(3):
         at = MONDAY - timedelta(weeks=13, hours=n)
         there.post(f"o{n}", "alice", at, title=f"O{n}", text="", topics="long ago")
-    digest("import", there.write(digest.folder / "in"), at=NEXT_MONDAY)
-    settings = load()
-    database = Database(settings.database_url)
-    app = create_app(settings, database)
-    with time_machine.travel(NEXT_MONDAY):
-        digest("send", "--week", "2026-W46", "--user", "alice")
-        yield Desk(digest, settings, database, app, Client(app))
-    database.close()
+    with opened(digest, there, "--user", "alice") as desk:
+        yield desk
 
 
 def shown(page: str) -> dict[str, tuple[str, str]]:

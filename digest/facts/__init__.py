@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Select, Table, bindparam, case, func, lite
 from sqlmodel import Session
 
 from digest import window
-from digest.database import among, fetch
+from digest.database import among, fetch, later
 from digest.models import NOBODY, Counter, Post, Reaction, User, View, table
 from digest.window import Period, Window
 
@@ -145,6 +145,19 @@ def within(facts: Table, *columns: ColumnElement[Any]) -> Select[Any]:
             among(posts.c.author_id, "users"),
             facts.c.at >= bindparam("start"),
             facts.c.at < bindparam("end"),
+        )
+    )
+
+
+def at_first(facts: Table, hours: int, *columns: ColumnElement[Any]) -> Select[Any]:
+    """Rows of ``facts`` within the first ``hours`` of each of the given ``posts``."""
+    return (
+        select(posts.c.id, *columns)
+        .join_from(posts, facts, facts.c.post_id == posts.c.id)
+        .where(
+            among(posts.c.id, "posts"),
+            facts.c.at >= posts.c.published_at,
+            facts.c.at < later(posts.c.published_at, hours),
         )
     )
 

@@ -19,12 +19,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from digest.cadence import Frequency
-from digest.preferences import Preferences, Reader, find, save, sends
+from digest.preferences import Preferences, Reader, save, sends
 from digest.web import forms
 from digest.web.forms import Form, FormError
-from digest.web.site import Site
-from digest.web.speech import recognise
-from digest.web.tokens import opened
+from digest.web.site import Site, known
 from digest.window import zone, zones
 from digest.wording import gettext
 
@@ -66,22 +64,22 @@ class Chooser:
 
     def ask(self, request: Request) -> Response:
         """Everything that can be chosen, as it is now."""
-        return self._form(request, self._reader(self._user(request)))
+        return self._form(request, self._reader(self._site.user(request)))
 
     async def choose(self, request: Request) -> Response:
         """Keep what the form says; a form that cannot be says why and changes nothing."""
-        user = self._user(request)
+        user = self._site.user(request)
         form = await forms.read_form(request)
         return await run_in_threadpool(self._choose, request, user, form)
 
     def ask_less(self, request: Request) -> Response:
         """The few ways to get fewer mails, a button each."""
-        reader = self._reader(self._user(request))
+        reader = self._reader(self._site.user(request))
         return self._page("less.html", request, reader, choices=self._fewer(reader))
 
     async def choose_less(self, request: Request) -> Response:
         """Take one of them."""
-        user = self._user(request)  # whose link is wrong need not be told about the form
+        user = self._site.user(request)  # whose link is wrong need not be told about the form
         form = await forms.read_form(request)
         often = forms.single(form, "frequency")
         if often not in _LESS:
@@ -91,11 +89,11 @@ class Chooser:
 
     def ask_keep(self, request: Request) -> Response:
         """Ask somebody whose mails became fewer whether they want them weekly."""
-        return self._page("keep.html", request, self._reader(self._user(request)))
+        return self._page("keep.html", request, self._reader(self._site.user(request)))
 
     async def keep(self, request: Request) -> Response:
         """Mail them weekly from now on, whether they post or not."""
-        user = self._user(request)
+        user = self._site.user(request)
         await forms.read_form(request)
         return await run_in_threadpool(self._change, request, user, _always)
 
@@ -115,21 +113,12 @@ class Chooser:
 
     def _saved(self, user: str, change: Change, now: datetime) -> Reader:
         with self._site.database.writing() as session:
-            reader = find(session, user, now)
-            if reader is None:
-                raise HTTPException(404)
+            reader = known(session, user, now)
             return save(session, self._site.settings, reader, change(reader.preferences), now)
-
-    def _user(self, request: Request) -> str:
-        read = partial(self._site.links.read_preferences, now=datetime.now(UTC))
-        return recognise(request, opened(request, self._site.strikes, read))
 
     def _reader(self, user: str) -> Reader:
         with self._site.database.reading() as session:
-            reader = find(session, user, datetime.now(UTC))
-        if reader is None:
-            raise HTTPException(404)
-        return reader
+            return known(session, user, datetime.now(UTC))
 
     def _form(
         self,
@@ -158,13 +147,10 @@ class Chooser:
         self, template: str, request: Request, reader: Reader, status: int = 200, **values: Any
     ) -> Response:
         """A page of choices: each knows the reader's own, and when the next mail comes."""
-        depth = request.url.path.rstrip("/").rpartition("/p/")[2].count("/") + 1
-        return self._site.page(
+        return self._site.own_page(
             request,
             template,
             status,
-            root="../" * depth,
-            token=request.path_params["token"],
             leave=self._site.links.unsubscribe(reader.user_id).rpartition("/")[2],
             reader=reader,
             chosen=reader.preferences,

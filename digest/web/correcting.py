@@ -8,23 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from digest.facts.sorting import Sorted, correct, latest
 from digest.kinds import Kind
-from digest.preferences import find
 from digest.web import forms
 from digest.web.forms import Form
-from digest.web.site import Site
-from digest.web.speech import recognise
-from digest.web.tokens import opened
+from digest.web.site import Site, known
 
 SPAN = timedelta(weeks=8)
 MOST = 50
@@ -47,57 +42,36 @@ class Corrector:
 
     def ask(self, request: Request) -> Response:
         """The author's latest posts, each with its kind."""
-        return self._page(request, self._listed(request))
+        return self._page(request, self._site.user(request), datetime.now(UTC))
 
     async def choose(self, request: Request) -> Response:
         """Keep what the form says; one that cannot be says why and changes nothing."""
         return await run_in_threadpool(self._choose, request, await forms.read_form(request))
 
     def _choose(self, request: Request, form: Form) -> Response:
-        user, now = self._user(request), datetime.now(UTC)
+        user, now = self._site.user(request), datetime.now(UTC)
         wanted = _wanted(form)
         if wanted is None:
-            return self._page(request, self._listed(request), 422, problem=True)
+            return self._page(request, user, now, 422, problem=True)
         with self._site.database.writing() as session:
             # Only what is listed, which is the reader's own, can be said anything of.
             correct(session, _latest(session, user, now), wanted, now)
-        return self._page(request, self._listed(request), saved=True)
-
-    def _listed(self, request: Request) -> list[Sorted]:
-        with self._site.database.reading() as session:
-            return _latest(session, self._user(request), datetime.now(UTC))
+        return self._page(request, user, now, saved=True)
 
     def _page(
-        self,
-        request: Request,
-        listed: list[Sorted],
-        status: int = 200,
-        *,
-        problem: bool = False,
-        saved: bool = False,
+        self, request: Request, user: str, now: datetime, status: int = 200, **said: bool
     ) -> Response:
-        return self._site.page(
-            request,
-            "kinds.html",
-            status,
-            root="../../",
-            token=request.path_params["token"],
-            field=_FIELD,
-            posts=listed,
-            kinds=[str(kind) for kind in Kind],
-            problem=problem,
-            saved=saved,
+        with self._site.database.reading() as session:
+            posts = _latest(session, user, now)
+        kinds = [str(kind) for kind in Kind]
+        return self._site.own_page(
+            request, "kinds.html", status, field=_FIELD, posts=posts, kinds=kinds, **said
         )
-
-    def _user(self, request: Request) -> str:
-        read = partial(self._site.links.read_preferences, now=datetime.now(UTC))
-        return recognise(request, opened(request, self._site.strikes, read))
 
 
 def _latest(session: Session, user: str, now: datetime) -> list[Sorted]:
-    """The posts that are listed; who is gone has no page."""
-    if find(session, user, now) is None:
-        raise HTTPException(404)
+    """The posts that are listed."""
+    known(session, user, now)
     return latest(session, user, now - SPAN, now, MOST)
 
 

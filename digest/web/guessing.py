@@ -19,12 +19,11 @@ from starlette.routing import Route
 
 from digest import guesses, window
 from digest.links import Asked
-from digest.preferences import find
 from digest.snapshots import last_period, stored
 from digest.text import shorten
 from digest.web import forms
 from digest.web.forms import Form
-from digest.web.site import Site
+from digest.web.site import Site, known
 from digest.web.speech import recognise
 from digest.web.tokens import opened
 from digest.window import Period
@@ -121,11 +120,11 @@ class Guesser:
 def _question(session: Session, asked: Asked, now: datetime) -> _Question:
     """What the mail asked; 404 where none did, or the reader or the post is gone."""
     user, period, post = asked
+    known(session, user, now)
     snapshot = stored(session, user, period)
     if (
         snapshot is None
         or snapshot.asked != post
-        or find(session, user, now) is None
         or not guesses.can_be_guessed(session, user, post)
     ):
         raise HTTPException(404)

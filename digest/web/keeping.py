@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import partial
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -15,14 +14,11 @@ from starlette.routing import Route
 
 from digest import personal
 from digest.errors import LinkError, LinkExpired
-from digest.preferences import find
 from digest.snapshots import past_weeks
 from digest.web import forms
 from digest.web.chart import chart
 from digest.web.forms import Form
-from digest.web.site import Site
-from digest.web.speech import recognise
-from digest.web.tokens import opened
+from digest.web.site import Site, known
 from digest.window import Period
 from digest.wording import gettext
 
@@ -67,22 +63,18 @@ class Keeper:
             }
             for week in reversed(found)
         ]
-        return self._page(
-            "weeks.html",
-            request,
-            weeks=listed,
-            chart=chart(found),
-            name=name,
+        return self._site.own_page(
+            request, "weeks.html", weeks=listed, chart=chart(found), name=name
         )
 
     def data(self, request: Request) -> Response:
         """What is kept, and what can be done with it."""
         self._known(request)
-        return self._page("data.html", request)
+        return self._site.own_page(request, "data.html")
 
     async def download(self, request: Request) -> Response:
         """All of it as a file. A POST, because it is much work, and programs open every link."""
-        self._user(request)
+        self._site.user(request)
         await forms.read_form(request)
         return await run_in_threadpool(self._download, request)
 
@@ -92,7 +84,7 @@ class Keeper:
 
     async def delete(self, request: Request) -> Response:
         """Delete everything, if the page was really seen and the box ticked."""
-        user = self._user(request)
+        user = self._site.user(request)
         form = await forms.read_form(request)
         return await run_in_threadpool(self._delete, request, user, form)
 
@@ -132,29 +124,18 @@ class Keeper:
         *,
         sure: bool = False,
     ) -> Response:
-        return self._page(
-            "delete.html",
+        return self._site.own_page(
             request,
+            "delete.html",
             422 if problems else 200,
             problems=problems or {},
             sure=sure,
             confirm=self._site.links.erasing(user, datetime.now(UTC)),
         )
 
-    def _page(
-        self, template: str, request: Request, status: int = 200, **values: object
-    ) -> Response:
-        token = request.path_params["token"]
-        return self._site.page(request, template, status, root="../../", token=token, **values)
-
-    def _user(self, request: Request) -> str:
-        read = partial(self._site.links.read_preferences, now=datetime.now(UTC))
-        return recognise(request, opened(request, self._site.strikes, read))
-
     def _known(self, request: Request) -> str:
-        """The reader of the link; who is gone has no pages."""
-        user = self._user(request)
+        """The reader of the link, who is not gone."""
+        user = self._site.user(request)
         with self._site.database.reading() as session:
-            if find(session, user, datetime.now(UTC)) is None:
-                raise HTTPException(404)
+            known(session, user, datetime.now(UTC))
         return user

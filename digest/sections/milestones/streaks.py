@@ -8,31 +8,14 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, select
 from sqlmodel import Session
 
-from digest import window
-from digest.database import among, fetch
-from digest.facts import Batch, bounds, posts, slot
+from digest.facts import Batch
 from digest.facts.history import weeks_since_mail
-from digest.facts.judgements import careers
+from digest.facts.regularity import WEEKS, posted, regularity
 
 RARITY = {3: 0.3, 5: 0.4, 10: 0.5, 25: 0.7, 50: 0.8, 100: 0.9}
 """The numbers of weeks that are told."""
-_AT_ONCE = 26
-"""Weeks that are looked at together: few authors need more."""
-
-_published = posts.c.published_at
-_week = slot(_published, _AT_ONCE).label("week")
-_POSTED = (
-    select(posts.c.author_id, _week)
-    .where(
-        among(posts.c.author_id, "users"),
-        _published >= bindparam("start"),
-        _published < bindparam("end"),
-    )
-    .group_by(posts.c.author_id, _week)
-)
 
 
 class Row(NamedTuple):
@@ -44,40 +27,16 @@ class Row(NamedTuple):
 
 def load(session: Session, batch: Batch) -> dict[str, Row]:
     """How many weeks in a row, this one the last, each author posted in."""
-    start = batch.window.start
-    posted = [
-        user
-        for user, career in batch.fact(session, careers).items()
-        if career.waiting or any(post.published_at >= start for post in career.new)
-    ]
-    weeks = dict.fromkeys(posted, 0)
-    before = 0
-    while posted and before < max(RARITY):
-        found = _weeks_with_posts(session, batch, posted, before)
-        for user in posted:
-            weeks[user] += _unbroken(found.get(user, set()))
-        before += _AT_ONCE
-        posted = [user for user in posted if weeks[user] == before]
+    lately = batch.fact(session, regularity)
+    weeks = {user: own.streak for user, own in lately.items() if own.this_week}
+    for before in range(WEEKS, max(RARITY), WEEKS):
+        unbroken = [user for user, row in weeks.items() if row == before]
+        if not unbroken:
+            break
+        for user, own in posted(session, batch, unbroken, before).items():
+            weeks[user] += own.streak
     since = weeks_since_mail(session, batch) if weeks else {}
     return {user: Row(row, since.get(user, 1)) for user, row in weeks.items()}
-
-
-def _weeks_with_posts(
-    session: Session, batch: Batch, users: list[str], before: int
-) -> dict[str, set[int]]:
-    """Which of the weeks that end ``before`` weeks ago had posts, the latest being the highest."""
-    periods = [batch.period.shift(-n - before) for n in range(_AT_ONCE - 1, -2, -1)]
-    edges = [window.week(period, batch.tz).start for period in periods]
-    found: dict[str, set[int]] = {}
-    asked = bounds(edges) | {"start": edges[0], "end": edges[-1]}
-    for user, week in fetch(session, _POSTED, users=users, **asked):
-        found.setdefault(user, set()).add(week)
-    return found
-
-
-def _unbroken(weeks: set[int]) -> int:
-    """How many there are in a row, counted back from the latest."""
-    return next((n for n in range(_AT_ONCE) if _AT_ONCE - 1 - n not in weeks), _AT_ONCE)
 
 
 def build(row: Row, batch: Batch) -> dict[str, Any] | None:

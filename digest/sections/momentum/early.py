@@ -13,11 +13,11 @@ from random import Random
 from statistics import median
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, Table, and_, func, select
+from sqlalchemy import ColumnElement, Select, Table, func
 from sqlmodel import Session
 
-from digest.database import among, fetch, later
-from digest.facts import Batch, posts, reactions, views
+from digest.database import fetch
+from digest.facts import Batch, at_first, posts, reactions, views
 from digest.facts.history import WEEKS
 from digest.facts.judgements import Judged, careers
 from digest.stats.ranks import spearman, spearman_interval, spearman_limits
@@ -38,27 +38,14 @@ class Start(NamedTuple):
     gained: int
 
 
-def _at_first(facts: Table, people: ColumnElement[str]) -> Select[Any]:
+def _people_at_first(facts: Table, people: ColumnElement[str]) -> Select[Any]:
     """How many people other than the author there were in the first hours of ``posts``."""
-    return (
-        select(posts.c.id, func.count(people.distinct()))
-        .join_from(
-            posts,
-            facts,
-            and_(
-                facts.c.post_id == posts.c.id,
-                facts.c.at >= posts.c.published_at,
-                facts.c.at < later(posts.c.published_at, HOURS),
-                people != posts.c.author_id,
-            ),
-        )
-        .where(among(posts.c.id, "posts"))
-        .group_by(posts.c.id)
-    )
+    number = func.count(people.distinct())
+    return at_first(facts, HOURS, number).where(people != posts.c.author_id).group_by(posts.c.id)
 
 
-_VIEWERS = _at_first(views, views.c.viewer_id)
-_ENGAGERS = _at_first(reactions, reactions.c.actor_id)
+_VIEWERS = _people_at_first(views, views.c.viewer_id)
+_ENGAGERS = _people_at_first(reactions, reactions.c.actor_id)
 
 
 def load(session: Session, batch: Batch) -> dict[str, list[Start]]:

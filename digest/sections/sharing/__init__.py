@@ -12,10 +12,10 @@ from digest.facts import WORDS, Batch
 from digest.facts.acts import PublicActs, public_acts
 from digest.facts.naming import members
 from digest.facts.omissions import omissions
+from digest.facts.regularity import WEEKS, Regularity, regularity
 from digest.sections import Section
 from digest.sections.sharing.finding import PEOPLE, Find, finds, followers, taste
 from digest.sections.sharing.pooling import pool
-from digest.sections.sharing.rhythm import WEEKS, Regularity, regularity
 from digest.sections.sharing.topics import Topic, own_topics
 from digest.sections.top_posts import EXCERPT
 from digest.text import clean

@@ -1,13 +1,9 @@
-"""An author's week: totals over all posts, and the best posts with their words.
-
-What a post's week is made from is decided here: its events where there are any, else its counters;
-the two are never added. An author's own views and reactions never count. Unknown is None, not zero.
-"""
+"""An author's week in figures: totals over all posts, by day, and of people."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -15,9 +11,8 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Select, Table, bindparam, case, func, select
 from sqlmodel import Session
 
-from digest.database import among, fetch
+from digest.database import fetch
 from digest.facts import (
-    WORDS,
     Batch,
     anonymous_views,
     bounds,
@@ -27,39 +22,14 @@ from digest.facts import (
     reactions,
     slot,
     span,
-    users,
     views,
     within,
 )
+from digest.facts.weeks.best import PostWeek, add_people, add_words, ahead, leading
 from digest.models import NOBODY, ReactionType
 from digest.window import Window
 
 Metric = Literal["reach", "views", "reactions"]
-TOP = 5
-NAMED = 3
-
-
-@dataclass(slots=True)
-class PostWeek:
-    """One post's figures within the window.
-
-    ``people`` are the first who reacted in public, repliers only if anybody ``replied``;
-    ``reactors`` is how many there are of that kind.
-    """
-
-    id: str
-    views: int | None = None
-    anonymous: int = 0
-    reach: int | None = None
-    reactions: int = 0
-    replies: int = 0
-    people: list[str] = field(default_factory=list)
-    replied: bool = False
-    reactors: int = 0
-    published_at: datetime | None = None
-    title: str = ""
-    text: str = ""
-    url: str = ""
 
 
 @dataclass(slots=True)
@@ -113,10 +83,10 @@ def author_weeks(session: Session, batch: Batch) -> dict[str, AuthorWeek]:
     _add_days(session, batch, weeks, gained)
     _add_audience(session, batch, weeks)
     top = {post.id: post for week in weeks.values() for post in week.top}
-    _add_words(session, top)
+    add_words(session, top)
     for week in weeks.values():
         week.top = leading(week.top, by_views=bool(week.views))
-    _add_people(session, batch, {post.id: post for w in weeks.values() for post in w.top})
+    add_people(session, batch, {post.id: post for w in weeks.values() for post in w.top})
     return weeks
 
 
@@ -221,7 +191,7 @@ def _sum(mine: Collection[PostWeek]) -> AuthorWeek:
         week.views = sum(post.views or 0 for post in seen)
         week.anonymous = sum(post.anonymous for post in seen)
     week.active = sum(1 for post in mine if post.views or post.reactions)
-    week.top = _ahead(mine, by_views=bool(week.views))
+    week.top = ahead(mine, by_views=bool(week.views))
     return week
 
 
@@ -245,37 +215,6 @@ def _add_days(session: Session, batch: Batch, weeks: dict[str, AuthorWeek], gain
         elif active:
             logged = week.days or [0] * 7
             week.days = [logged[n] + sum(by_day[n] for by_day in active) for n in range(7)]
-
-
-def _rank(post: PostWeek, *, by_views: bool) -> tuple[int, int, int]:
-    first = post.views if by_views else post.reactions
-    return (-(first or 0), -(post.reach or 0), -post.reactions)
-
-
-def _ahead(mine: Iterable[PostWeek], *, by_views: bool) -> list[PostWeek]:
-    """The posts that may be among the first five: ties go on, their age is not known yet."""
-    ranked = sorted(
-        (_rank(post, by_views=by_views), post.id, post)
-        for post in mine
-        if (post.views if by_views else post.reactions)
-    )
-    if len(ranked) <= TOP:
-        return [post for *_, post in ranked]
-    last = ranked[TOP - 1][0]
-    return [post for rank, _, post in ranked if rank <= last]
-
-
-def leading(mine: Iterable[PostWeek], *, by_views: bool) -> list[PostWeek]:
-    """The posts of the main list: by views (ties: reach, reactions, newer, id), at most five.
-
-    Where nothing is known of views, by reactions. A post with none is not listed.
-    """
-
-    def order(post: PostWeek) -> tuple[Any, ...]:
-        age = -post.published_at.timestamp() if post.published_at else 0.0
-        return (*_rank(post, by_views=by_views), age, post.id)
-
-    return sorted(_ahead(mine, by_views=by_views), key=order)[:TOP]
 
 
 _FIRST_AND_LAST = (
@@ -314,49 +253,3 @@ def _add_audience(session: Session, batch: Batch, weeks: dict[str, AuthorWeek]) 
     rows = fetch(session, _REACTORS, users=batch.users, **span(batch.window))
     for author, reactors, unnamed in rows:
         weeks[author].reactors = None if unnamed else reactors
-
-
-def _add_words(session: Session, top: dict[str, PostWeek]) -> None:
-    """Titles, texts and addresses, of the posts that are shown only."""
-    for id_, *words in fetch(session, WORDS, posts=list(top)):
-        post = top[id_]
-        post.published_at, post.title, post.text, post.url = words
-
-
-_REPLIED = func.max(case((reactions.c.type == ReactionType.REPLY, 1), else_=0))
-_IN_ORDER = (_REPLIED.desc(), func.min(reactions.c.at), reactions.c.actor_id)
-_OF_POST = reactions.c.post_id
-_ACTORS = (
-    select(
-        reactions.c.post_id,
-        users.c.name,
-        _REPLIED.label("replied"),
-        func.row_number().over(partition_by=_OF_POST, order_by=_IN_ORDER).label("place"),
-        func.count().over(partition_by=_OF_POST).label("reactors"),
-        func.sum(_REPLIED).over(partition_by=_OF_POST).label("repliers"),
-    )
-    .join_from(reactions, posts, posts.c.id == reactions.c.post_id)
-    .join(users, users.c.id == reactions.c.actor_id)
-    .where(
-        among(reactions.c.post_id, "posts"),
-        reactions.c.at >= bindparam("start"),
-        reactions.c.at < bindparam("end"),
-        _NOT_OWN_REACTION,
-    )
-    .group_by(reactions.c.post_id, reactions.c.actor_id, users.c.name)
-    .subquery()
-)
-_PEOPLE = (
-    select(_ACTORS).where(_ACTORS.c.place <= NAMED).order_by(_ACTORS.c.post_id, _ACTORS.c.place)
-)
-
-
-def _add_people(session: Session, batch: Batch, top: dict[str, PostWeek]) -> None:
-    """Who reacted in public: repliers first, then in order of time. Viewers are never named."""
-    for row in fetch(session, _PEOPLE, posts=list(top), **span(batch.window)):
-        post = top[row.post_id]
-        if not post.people:
-            post.replied = bool(row.replied)
-            post.reactors = row.repliers if post.replied else row.reactors
-        if bool(row.replied) == post.replied:
-            post.people.append(row.name)

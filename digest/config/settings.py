@@ -1,39 +1,20 @@
-"""Settings: ``digest.toml`` in the working folder, overridden by ``DIGEST_*``.
-
-A secret may come from a file: ``DIGEST_SMTP_URL_FILE`` names one that holds ``SMTP_URL``.
-"""
+"""Every setting, and what stands in the way of sending."""
 
 from __future__ import annotations
 
-import difflib
-import os
-import secrets
-import tempfile
-import tomllib
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import (
-    AliasChoices,
-    Field,
-    SecretStr,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from digest import faults, window
-from digest.errors import ConfigError, DigestError
+from digest import window
+from digest.config.secret_key import kept
+from digest.config.sources import FROM, PREFIX, SecretFiles, TomlFile
+from digest.errors import ConfigError
 
-PREFIX = "DIGEST_"
-_FROM = PREFIX + "FROM"  # `from` is a word of Python, so the field has another name
-FILE = Path("digest.toml")
-FAULT = "FAULT"
-"""Where a test asks the process to die (``DIGEST_FAULT``): no setting, and in no file."""
 NO_SENDER = "digest@localhost.invalid"
 _NO_SITE = "http://127.0.0.1:8025"
 
@@ -56,7 +37,7 @@ class Settings(BaseSettings):
     )
     sender: str = Field(
         NO_SENDER,
-        validation_alias=AliasChoices(_FROM),
+        validation_alias=AliasChoices(FROM),
         description="the From address of every mail",
     )
     bounce_address: str = Field(
@@ -210,33 +191,19 @@ class Settings(BaseSettings):
 
     def secret(self) -> bytes:
         """The key that signs links; made once and kept, readable by its owner only."""
+        file = self.var / "secret-key"
         if self.secret_key is not None:
             key = self.secret_key.get_secret_value().encode()
         else:
-            key = self._kept_secret()
+            key = kept(file)
         if not key:
-            raise ConfigError("SECRET_KEY", "is empty", hint=f"set it, or remove {self._key_file}")
+            raise ConfigError("SECRET_KEY", "is empty", hint=f"set it, or remove {file}")
         return key
 
     def signing_keys(self) -> list[bytes]:
         """Every key whose links are accepted, oldest first; the last one signs."""
         old = self.old_secret_keys.get_secret_value().split() if self.old_secret_keys else []
         return [*(key.encode() for key in old), self.secret()]
-
-    @property
-    def _key_file(self) -> Path:
-        return self.var / "secret-key"
-
-    def _kept_secret(self) -> bytes:
-        try:
-            if not self._key_file.exists():
-                self.var.mkdir(parents=True, exist_ok=True)
-                _keep(secrets.token_urlsafe(32).encode(), self._key_file)
-            return self._key_file.read_bytes().strip()
-        except OSError as error:
-            raise ConfigError(
-                "SECRET_KEY", f"cannot be kept: {error}", hint="set it, or make VAR writable"
-            ) from error
 
     def problems(self) -> list[ConfigError]:
         """What stands in the way of sending to a server that is not on the loopback."""
@@ -281,129 +248,9 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments first, then the environment, then files it names, then digest.toml."""
         del dotenv_settings, file_secret_settings
-        return init_settings, env_settings, _SecretFiles(settings_cls), _TomlFile(settings_cls)
+        return init_settings, env_settings, SecretFiles(settings_cls), TomlFile(settings_cls)
 
 
 def _is_here(host: str) -> bool:
     """Whether a host name means this machine and no other."""
     return host in {"localhost", "::1"} or host.endswith(".localhost") or host.startswith("127.")
-
-
-def load(**overrides: Any) -> Settings:
-    """The settings of this process; a :class:`ConfigError` names the first that cannot work."""
-    try:
-        return Settings(**overrides)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0]) if first["loc"] else "settings"
-        message = first["msg"].removeprefix("Value error, ")
-        raise ConfigError(setting_name(name), message, hint=_hint(name)) from error
-    except DigestError:
-        raise
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(
-            str(FILE), str(error), hint="it must be readable and valid TOML"
-        ) from error
-
-
-def setting_name(field: str) -> str:
-    """What the operator calls the field: its name in capitals, as in ``DIGEST_`` + name."""
-    return "FROM" if field in {"sender", _FROM} else field.upper()
-
-
-def cache_folder() -> Path | None:
-    """Where to keep what can be made anew (XDG Base Directory); None for a user without a home."""
-    root = os.environ.get("XDG_CACHE_HOME", "")
-    try:
-        return (Path(root) if Path(root).is_absolute() else Path.home() / ".cache") / "digest"
-    except RuntimeError:
-        return None
-
-
-def arm_faults() -> None:
-    """Let this process die at the point that ``DIGEST_FAULT`` names, if it names one."""
-    faults.arm(os.environ.get(PREFIX + FAULT, ""))
-
-
-def unknown_environment() -> list[ConfigError]:
-    """Variables that look like settings and are none: most likely spelling mistakes."""
-    known = {setting_name(field) for field in Settings.model_fields}
-    found = []
-    for variable in sorted(os.environ):
-        name = variable.removeprefix(PREFIX).removesuffix("_FILE")
-        if variable.startswith(PREFIX) and name not in {*known, FAULT}:
-            found.append(ConfigError(variable, "is not a setting", hint=_did_you_mean(name, known)))
-    return found
-
-
-def _hint(field: str) -> str:
-    known = Settings.model_fields.get("sender" if field == _FROM else field)
-    return (
-        (known.description or "")
-        if known
-        else _did_you_mean(field.upper(), {setting_name(name) for name in Settings.model_fields})
-    )
-
-
-def _did_you_mean(name: str, known: set[str]) -> str:
-    close = difflib.get_close_matches(name.upper(), sorted(known), n=1)
-    return f"did you mean {close[0]}?" if close else "see docs/configuration.md"
-
-
-class _TomlFile(PydanticBaseSettingsSource):
-    """``digest.toml``: names in either case."""
-
-    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
-        """Not used: the file is read whole."""
-        raise AssertionError(field, field_name)
-
-    def __call__(self) -> dict[str, Any]:
-        if not FILE.is_file():
-            return {}
-        with FILE.open("rb") as file:
-            values = {name.lower(): value for name, value in tomllib.load(file).items()}
-        if "from" in values:
-            values[_FROM] = values.pop("from")
-        return values
-
-
-class _SecretFiles(PydanticBaseSettingsSource):
-    """``DIGEST_<NAME>_FILE``: the value stands in that file."""
-
-    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
-        """Not used: the environment is read whole."""
-        raise AssertionError(field, field_name)
-
-    def __call__(self) -> dict[str, Any]:
-        paths = {
-            field: os.environ.get(f"{PREFIX}{setting_name(field)}_FILE")
-            for field in Settings.model_fields
-        }
-        return {
-            _FROM if field == "sender" else field: _value_in(Path(path), setting_name(field))
-            for field, path in paths.items()
-            if path
-        }
-
-
-def _value_in(path: Path, setting: str) -> str:
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{setting}_FILE", str(error), hint="it must name a readable text file"
-        ) from error
-
-
-def _keep(key: bytes, path: Path) -> None:
-    """Write ``path`` whole or not at all, and never over a key that another process has made."""
-    handle, name = tempfile.mkstemp(dir=path.parent)  # readable by its owner only
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(key)
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            os.link(name, path)
-    finally:
-        Path(name).unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from statistics import median
@@ -57,15 +58,17 @@ class Regularity:
 
 def regularity(session: Session, batch: Batch) -> dict[str, Regularity]:
     """Everybody of the batch who posted in the last half year."""
-    starts = [window.week(batch.period.shift(n), batch.tz).start for n in range(1 - WEEKS, 1)]
-    instants = [*starts, batch.window.end]
-    rows = fetch(
-        session,
-        _PER_WEEK,
-        users=batch.users,
-        **span(Window(instants[0], instants[-1])),
-        **bounds(instants),
-    )
+    return posted(session, batch, batch.users, 0)
+
+
+def posted(
+    session: Session, batch: Batch, users: Sequence[str], before: int
+) -> dict[str, Regularity]:
+    """The same of ``users`` in the half year that ends ``before`` weeks ago."""
+    periods = [batch.period.shift(-n - before) for n in range(WEEKS - 1, -2, -1)]
+    edges = [window.week(period, batch.tz).start for period in periods]
+    asked = bounds(edges) | span(Window(edges[0], edges[-1]))
+    rows = fetch(session, _PER_WEEK, users=users, **asked)
     found: dict[str, list[int]] = {}
     for author, week, number in rows:
         found.setdefault(author, [0] * WEEKS)[week] = number
