@@ -338,7 +338,7 @@ def test_a_rediscovered_post_is_worth_another_look() -> None:
 def test_otherwise_the_next_thing_is_to_write() -> None:
     nothing: dict[str, object] = {"kind": "write", "post": None, "people": [], "site": ""}
     assert next_step.build((AuthorWeek(), ""), BATCH) == nothing
-    known = next_step.build((AuthorWeek(), "https://s.example/p/1"), BATCH)
+    known = next_step.build((AuthorWeek(), "https://s.example/"), BATCH)
     assert known["site"] == "https://s.example/"
     without_link = post("p", 9, replies=1, replied=True, people=["Noor"], url="")
     assert next_step.build((AuthorWeek(views=9, top=[without_link]), ""), BATCH)["kind"] == "write"
