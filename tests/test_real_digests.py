@@ -139,7 +139,10 @@ def renderer() -> Renderer:
 def best(
     week: Mapping[str, Figures], published: Mapping[str, datetime | None] | None = None
 ) -> list[tuple[str, Figures]]:
-    """The five that lead: views, reach, reactions, the newer, id; without views, reactions."""
+    """The five that lead: views, reach, reactions, the newer, id; without views, reactions.
+
+    A post with a single view and no reaction is not among them where one has more.
+    """
     by_views = any(post.views for post in week.values())
 
     def order(item: tuple[str, Figures]) -> tuple[Any, ...]:
@@ -150,7 +153,10 @@ def best(
         return (-(first or 0), -(post.reach or 0), -post.reactions, age, id_)
 
     led = [item for item in week.items() if (item[1].views if by_views else item[1].reactions)]
-    return sorted(led, key=order)[:5]
+    first = sorted(led, key=order)[:5]
+    if not by_views:
+        return first
+    return [item for item in first if (item[1].views or 0) > 1 or item[1].reactions] or first
 
 
 def shown(section: Mapping[str, Any]) -> list[tuple[str, Figures]]:
@@ -528,7 +534,10 @@ def check_first_hours(
                 engagers = None if "" in people else len(people)
                 judged[post] = (len(early), engagers, len(repliers))
     listed = sections.get("new_posts", {"posts": []})["posts"]
-    assert len(listed) == min(3, len(judged)), author
+    above = {post["id"] for post in sections["top_posts"]["posts"]}
+    assert (
+        len(listed) <= min(3, len(judged)) <= len(above & judged.keys() | {p["id"] for p in listed})
+    )
     for post in listed:
         found = (post["reactions"], post["engagers"], post["talkers"])
         assert found == judged[post["id"]], post
@@ -665,8 +674,8 @@ def test_facebook_totals_so_far(digest: Front, shared_data: Path) -> None:
     assert (told["so_far"]["total"], told["so_far"]["number"]) == (sum(shows), 500)
     assert f"your posts have had {sum(shows):,} views" in text
     assert "That is everything so far, on 500 posts" in text
-    for rank, count in enumerate(sorted(shows, reverse=True)[:5], start=1):
-        assert f"{rank}. Untitled post {count:,} views" in text
+    assert f"HIGHEST SO FAR {max(shows):,} views" in text
+    assert "Untitled" not in text
 
 
 def test_wordpress_posts_with_made_up_readers(digest: Front, shared_data: Path) -> None:

@@ -737,7 +737,7 @@ def mail(renderer: Renderer, lead: str = "", **parts: Any) -> Rendered:
     [
         (
             {"carried": CARRIED},
-            "Of the 120 people who saw your posts, 84 came by a repost or do not follow you.",
+            "120 people who saw your posts, 84 came from beyond your followers or by a repost.",
         ),
         (
             {"carried": CARRIED | {"reposts": 0}},
