@@ -110,7 +110,7 @@ def check_every_text(told: Mapping[str, Mapping[str, Any]], kept: list[EmailMess
         assert not re.search(r"\b0 (views?|people|reactions?|posts?)\b", text), text
         for word in re.findall(r"\b(?:None|nan|null|undefined|inf)\b|\{\{|\}\}", text):
             assert word in words, text
-        assert "-0" not in str(mail["Subject"])
+        assert "-0" not in re.sub("“.*”", "", str(mail["Subject"]))
 
 
 def check_the_largest(
@@ -595,7 +595,7 @@ def test_stackexchange_counts_views_so_far_and_compares_reactions(
     assert first_totals > 150
     assert compared > 30
     assert "Craig Gidney, your posts got 18 reactions" in text_of(digest, "119")
-    assert "multi-linear regression? 2 people replied Answer to:" in text_of(digest, "4127")
+    assert "multi-linear regression? 2 people replied" in text_of(digest, "4127")
 
 
 def check_against_earlier_weeks(usual: Mapping[str, Any], acts: list[Act], start: datetime) -> None:

@@ -398,6 +398,17 @@ def test_a_new_post_that_was_shown_above_is_shown_short(renderer: Renderer) -> N
     assert "3× your usual" in said[False]
 
 
+def test_one_of_several_new_posts_is_not_called_the_new_post(renderer: Renderer) -> None:
+    new = {"hours": 48, "posts": [new_post("T")], "waiting": 0, "number": 2}
+    assert "New posts in their first 48 hours" in words(
+        renderer.render(snapshot({"new_posts": new}), LINKS)
+    )
+    new["number"] = 1
+    assert "Your new post in its first 48 hours" in words(
+        renderer.render(snapshot({"new_posts": new}), LINKS)
+    )
+
+
 def test_the_mail_can_be_used_without_seeing_it(renderer: Renderer) -> None:
     """Headings, language, direction, a title, and words for what is drawn."""
     page = lxml_html.document_fromstring(renderer.render(ALL["rich"](), LINKS).html)

@@ -337,6 +337,7 @@ def test_new_posts_that_stand_in_the_main_list_are_told_again_only_with_somethin
     found = new_posts.build(facts, BATCH)
     assert found is not None
     assert [post["id"] for post in found["posts"]] == ["a"], "it leads a board, the other none"
+    assert found["number"] == 2
     assert new_posts.worth(found) > 0.2
     alone = new_posts.Facts(career(first), NOTHING, frozenset("a"))
     found = new_posts.build(alone, BATCH)

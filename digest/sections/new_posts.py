@@ -74,6 +74,7 @@ def build(facts: Facts, batch: Batch) -> dict[str, Any] | None:
     return {
         "hours": HOURS,
         "posts": told or entries,
+        "number": len(new),
         "waiting": career.waiting,
         "adds": bool(told),
     }

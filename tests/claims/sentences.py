@@ -273,11 +273,12 @@ def varied(mail: Mail, acts: str) -> bool:
 def best_week(mail: Mail, of: str) -> bool:
     """Twenty and eight known weeks; on record it beats all that are known."""
     now = week(mail)
-    found = {"reach": len(now.people), "views": now.views, "reactions": now.reactions}
+    found = {"reach": len(now.people), "views": now.views or 0, "reactions": now.reactions}
     metric = mail.snapshot.sections["headline"]["metric"]
+    count = found[metric] or 0
     earlier = mail.ground.earlier(mail.user, mail.snapshot.period, metric)
-    best = "since" in of or max(earlier) < found[metric]
-    return best and found[metric] >= 20 and len(earlier) >= 8
+    best = "since" in of or max(earlier) < count
+    return best and count >= 20 and len(earlier) >= 8
 
 
 def answer(mail: Mail, people: str, post: str) -> bool:
