@@ -783,6 +783,17 @@ def test_every_part_is_said_in_text_and_in_html(
     assert "because" not in made.text.split("HOW YOUR POSTS TRAVELLED")[1].split("--")[0]
 
 
+def test_a_rule_parts_the_early_response_from_what_stands_above_it_only(
+    renderer: Renderer,
+) -> None:
+    rules = []
+    for parts in ({"early": EARLY}, {"carried": CARRIED, "early": EARLY}):
+        page = html.document_fromstring(mail(renderer, **parts).html)
+        (said,) = page.xpath("//p[contains(., 'went on to reach more')]")
+        rules.append("border-top" in said.get("style"))
+    assert rules == [False, True]
+
+
 def words_of(made: Rendered) -> str:
     return " ".join(str(html.document_fromstring(made.html).text_content()).split())
 
