@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from digest.wording import Wording, apart
 _PAGES = ("subject.txt", "base.txt", "base.html")
 _FROM_CALLER = frozenset({"brand", "links", "name", "language", "monday", "due", "sections", "s"})
 _FROM_CALLER |= {"lead", "second", "subject", "section", "numbers", "eased", "direction", "asked"}
+_FROM_CALLER |= {"title"}
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff]+"
 )
@@ -44,6 +46,8 @@ _REPEATED = (
 _SAID_AGAIN = 4096
 """How many different figures and dates of a locale are kept as they were last said."""
 _NESTED = frozenset({str, dict, list})
+TOLD_FROM, COUNTED_FROM = 20, 3
+"""Below so many reactions, or views, the number is not the subject where there is a better one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,14 +162,17 @@ class Renderer:
             self._prepared(words)
         in_subject, in_text, in_html = self._pages[words.language]
         language = words.language.replace("_", "-")
-        lead, second = _news(sections, snapshot.lead, numbers=snapshot.numbers)
+        lead, second = _news(
+            sections, snapshot.lead, numbers=snapshot.numbers, asked=snapshot.asked
+        )
+        monday = Period.parse(snapshot.period).monday
         facts = {
             "brand": self._brand,
             "links": links,
             "name": _said(snapshot.name or ""),
             "language": language,
             "direction": words.direction,
-            "monday": Period.parse(snapshot.period).monday,
+            "monday": monday,
             "due": weekday,
             "sections": sections,
             "lead": lead,
@@ -174,10 +181,15 @@ class Renderer:
             "eased": snapshot.eased,
             "asked": _said(snapshot.asked),
         }
-        plain = {**_vocabulary(words, "txt"), **facts}
+        plain = {
+            **_vocabulary(words, "txt"),
+            **facts,
+            "title": lambda post: words.isolated(_title(post, words, monday)),
+        }
         subject = " ".join(run(in_subject, plain).split())
         text = run(in_text, {**plain, "subject": subject})
-        html = run(in_html, {**_vocabulary(words, "html"), **facts, "subject": subject})
+        facts |= {"subject": subject, "title": lambda post: _title(post, words, monday)}
+        html = run(in_html, {**_vocabulary(words, "html"), **facts})
         return Rendered(subject, _tidy(text, words.direction), html, language)
 
 
@@ -193,10 +205,6 @@ def _vocabulary(words: Wording, kind: str) -> dict[str, Any]:
     def apart_from(text: str, limit: int = 160) -> str:
         return said(text, limit) if plain else apart(shorten(text, limit))
 
-    def title(post: Mapping[str, str]) -> str:
-        text = post["title"] or shorten(post.get("excerpt") or "", 80)
-        return said(text) if text else words.sentence("Untitled post")
-
     return {
         **{name: lru_cache(_SAID_AGAIN)(getattr(words, name)) for name in _REPEATED},
         "bars": words.bars,
@@ -205,9 +213,19 @@ def _vocabulary(words: Wording, kind: str) -> dict[str, Any]:
         "names": words.plain_names if plain else words.html_names,
         "said": said,
         "apart": apart_from,
-        "title": title,
         "numbered": words.numbered,
     }
+
+
+def _title(post: Mapping[str, Any], words: Wording, monday: date) -> str:
+    """What a post is called: its title, how it begins, the day it is of, or that it has none."""
+    text = post["title"] or shorten(post.get("excerpt") or "", 80)
+    if text:
+        return shorten(text, 160)
+    if post.get("published"):
+        day = words.day(post["published"], monday)
+        return words.sentence("Post of {day}").replace("{day}", day)
+    return words.sentence("Untitled post")
 
 
 def _cleaned(value: Any, key: str = "") -> Any:
@@ -247,7 +265,7 @@ def _said(text: str) -> str:
 
 
 def _news(
-    sections: Mapping[str, Any], leading: str, *, numbers: bool
+    sections: Mapping[str, Any], leading: str, *, numbers: bool, asked: str = ""
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The two best facts of the week, the first for the subject, the second for the preheader.
 
@@ -273,13 +291,43 @@ def _news(
     outstanding = max(posts, key=lambda post: post["times"] or 0, default=None)
     if numbers and outstanding and (outstanding["times"] or 0) >= OUTSTANDING:
         news.append({"kind": "times", "post": outstanding})
-    if headline and headline[headline["metric"]]:
-        news.append({"kind": "count", "metric": headline["metric"], "headline": headline})
     top = sections.get("top_posts", {}).get("posts", ())
-    if top and top[0]["title"]:
-        news.append({"kind": "top", "metric": sections["top_posts"]["metric"], "post": top[0]})
+    first = top[0] if top and top[0]["title"] and top[0]["id"] != asked else None
+    if headline and headline[headline["metric"]]:
+        facts = _of_the_week(headline, sections.get("usual"), first)
+        # A post is named to lead only: beside a stronger fact the plain total says something else.
+        news += [fact for fact in facts if not news or fact["kind"] in {"count", "top"}]
+    elif first:
+        news.append({"kind": "top", "metric": sections["top_posts"]["metric"], "post": first})
     news += [{"kind": "week"}, {"kind": "site"}]
+    if news[0]["kind"] == "lone":
+        news = [one for one in news if one["kind"] not in {"count", "top"}]
     return news[0], news[1]
+
+
+def _of_the_week(
+    headline: Mapping[str, Any], usual: Mapping[str, Any] | None, first: Mapping[str, Any] | None
+) -> list[dict[str, Any]]:
+    """The week's totals as one fact or two; ``first`` is the post that leads it, if it has a title.
+
+    Below :data:`TOLD_FROM` reactions who reacted says more than how many did. Where one post is all
+    there is, it is named; and a view or two are told without their number.
+    """
+    metric = headline["metric"]
+    number = headline[metric]
+    above = bool(usual and usual["verdict"] == "above" and not usual["first"])
+    count = {"kind": "count", "metric": metric, "headline": headline, "above": above}
+    few = number < (TOLD_FROM if metric == "reactions" else COUNTED_FROM) and not above
+    if few and first and first["people"]:
+        news = [{"kind": "people", "post": first}, count]
+    elif few and metric != "reactions":
+        return [{"kind": "seen", "post": first}]
+    elif first and headline["posts"] == 1 and not above:
+        news = [count | {"kind": "lone", "post": first}, count]
+    else:
+        news = [count]
+    by = "reactions" if metric == "reactions" else "views"
+    return [*news, {"kind": "top", "metric": by, "post": first}] if first else news
 
 
 def _tidy(text: str, direction: str) -> str:

@@ -93,7 +93,7 @@ def shorten(text: str, limit: int) -> str:
     while end > 1 and _continues(text, end):
         end -= 1
     space = text.rfind(" ", end * 3 // 5, end + 1)
-    return text[: space if space > 0 else end].rstrip(" ,;:–—-") + "…"
+    return text[: space if space > 0 else end].rstrip(" .,;:–—-") + "…"
 
 
 def is_text(text: str) -> bool:

@@ -220,6 +220,15 @@ class Wording:
         pattern = "MMMM" if same else self._locale.datetime_skeletons["yMMMM"].pattern
         return format_date(moment, pattern, locale=self._locale).translate(self._digits)
 
+    def day(self, day: str, now: date) -> str:
+        """A date, with its year unless that is the year of ``now``: 3 March."""
+        moment = date.fromisoformat(day)
+        if moment.year == now.year and "MMMMd" in self._locale.datetime_skeletons:
+            pattern = self._locale.datetime_skeletons["MMMMd"].pattern
+        else:
+            pattern = "long"
+        return format_date(moment, pattern, locale=self._locale).translate(self._digits)
+
     def week(self, monday: date) -> str:
         """A week's seven days: 9–15 November."""
         return cldr.week(monday, self._locale).translate(self._digits)

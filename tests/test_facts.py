@@ -126,12 +126,12 @@ def test_events_and_counters_of_one_post_and_week_are_never_added(database: Data
     fill(
         database,
         posts=[a_post("p"), a_post("q")],
-        views=[a_view("p", 1, "bob")],
+        views=[a_view("p", 1, "bob"), a_view("p", 1, "carol")],
         counters=[reading, reading | {"post_id": "q", "views_gain": 30}],
     )
     found = weeks(database)["alice"]
-    assert {post.id: post.views for post in found.top} == {"p": 1, "q": 30}
-    assert found.views == 31
+    assert {post.id: post.views for post in found.top} == {"p": 2, "q": 30}
+    assert found.views == 32
 
 
 def test_a_first_reading_is_a_baseline_and_no_zero(database: Database) -> None:
@@ -226,6 +226,13 @@ def test_ties_are_broken_by_reach_then_reactions_then_age(
 def test_the_last_tie_is_broken_by_id_and_posts_without_views_are_not_listed() -> None:
     posts = [PostWeek(id_, 3) for id_ in "fbdaec"] + [PostWeek("zero", 0), PostWeek("unknown")]
     assert [post.id for post in leading(posts, by_views=True)] == list("abcde")
+
+
+def test_a_single_view_is_listed_where_there_is_nothing_more_or_somebody_reacted() -> None:
+    once, answered, more = PostWeek("once", 1), PostWeek("met", 1, reactions=1), PostWeek("more", 2)
+    assert leading([once, answered, more], by_views=True) == [more, answered]
+    assert leading([once, PostWeek("alone", 1)], by_views=True) == [PostWeek("alone", 1), once]
+    assert leading([PostWeek("liked", None, reactions=1)], by_views=False)
 
 
 _when = st.integers(-40 * 24, 9 * 24)

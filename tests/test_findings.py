@@ -51,6 +51,24 @@ def test_the_page_says_what_the_product_and_the_files_say(
         count = others.mails(name, shared_data, first, last)
     assert count == {section: told.sections[section] for section in count}
     check_the_room(told.mails)
+    check_the_twenty(page.SETS[name], told.mails)
+
+
+def check_the_twenty(name: str, mails: Iterable[Snapshot]) -> None:
+    """The figures of those of the twenty readers whose weeks are looked at."""
+    found = {(mail.user, mail.period): mail for mail in mails}
+    checked = 0
+    for reader, of, week, figure, *_ in page.table("twenty"):
+        if of != name or "(checked)" not in figure:
+            continue
+        mail = found["author" if reader == "the author" else reader, week]
+        said = mail.sections.get("headline") or mail.sections["so_far"]
+        count = said.get("total") or said[said["metric"]]
+        unit = {"reach": "people"}.get(said["metric"], said["metric"])
+        so_far = " so far" if "so_far" in mail.sections else ""
+        assert figure == f"{count:,} {unit}{so_far} (checked)"
+        checked += 1
+    assert checked
 
 
 def check_the_room(mails: Iterable[Snapshot]) -> None:

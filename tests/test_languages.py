@@ -375,7 +375,7 @@ SUBJECTS = {
     "en": (
         "“Why our build takes nine minutes” reached 3× your usual",
         "A quiet week on Fieldnotes",
-        "1 person saw your posts this week",
+        "“My first post” was seen this week",
         "1,284 people saw your posts this week",
     ),
     "de": (

@@ -110,7 +110,7 @@ def check_every_text(told: Mapping[str, Mapping[str, Any]], kept: list[EmailMess
         assert not re.search(r"\b0 (views?|people|reactions?|posts?)\b", text), text
         for word in re.findall(r"\b(?:None|nan|null|undefined|inf)\b|\{\{|\}\}", text):
             assert word in words, text
-        assert "-0" not in str(mail["Subject"])
+        assert "-0" not in re.sub("“.*”", "", str(mail["Subject"]))
 
 
 def check_the_largest(
@@ -139,7 +139,10 @@ def renderer() -> Renderer:
 def best(
     week: Mapping[str, Figures], published: Mapping[str, datetime | None] | None = None
 ) -> list[tuple[str, Figures]]:
-    """The five that lead: views, reach, reactions, the newer, id; without views, reactions."""
+    """The five that lead: views, reach, reactions, the newer, id; without views, reactions.
+
+    A post with a single view and no reaction is not among them where one has more.
+    """
     by_views = any(post.views for post in week.values())
 
     def order(item: tuple[str, Figures]) -> tuple[Any, ...]:
@@ -150,7 +153,10 @@ def best(
         return (-(first or 0), -(post.reach or 0), -post.reactions, age, id_)
 
     led = [item for item in week.items() if (item[1].views if by_views else item[1].reactions)]
-    return sorted(led, key=order)[:5]
+    first = sorted(led, key=order)[:5]
+    if not by_views:
+        return first
+    return [item for item in first if (item[1].views or 0) > 1 or item[1].reactions] or first
 
 
 def shown(section: Mapping[str, Any]) -> list[tuple[str, Figures]]:
@@ -528,7 +534,10 @@ def check_first_hours(
                 engagers = None if "" in people else len(people)
                 judged[post] = (len(early), engagers, len(repliers))
     listed = sections.get("new_posts", {"posts": []})["posts"]
-    assert len(listed) == min(3, len(judged)), author
+    above = {post["id"] for post in sections["top_posts"]["posts"]}
+    assert (
+        len(listed) <= min(3, len(judged)) <= len(above & judged.keys() | {p["id"] for p in listed})
+    )
     for post in listed:
         found = (post["reactions"], post["engagers"], post["talkers"])
         assert found == judged[post["id"]], post
@@ -586,7 +595,7 @@ def test_stackexchange_counts_views_so_far_and_compares_reactions(
     assert first_totals > 150
     assert compared > 30
     assert "Craig Gidney, your posts got 18 reactions" in text_of(digest, "119")
-    assert "multi-linear regression? 2 people replied Answer to:" in text_of(digest, "4127")
+    assert "multi-linear regression? 2 people replied" in text_of(digest, "4127")
 
 
 def check_against_earlier_weeks(usual: Mapping[str, Any], acts: list[Act], start: datetime) -> None:
@@ -665,8 +674,8 @@ def test_facebook_totals_so_far(digest: Front, shared_data: Path) -> None:
     assert (told["so_far"]["total"], told["so_far"]["number"]) == (sum(shows), 500)
     assert f"your posts have had {sum(shows):,} views" in text
     assert "That is everything so far, on 500 posts" in text
-    for rank, count in enumerate(sorted(shows, reverse=True)[:5], start=1):
-        assert f"{rank}. Untitled post {count:,} views" in text
+    assert f"HIGHEST SO FAR {max(shows):,} views" in text
+    assert "Untitled" not in text
 
 
 def test_wordpress_posts_with_made_up_readers(digest: Front, shared_data: Path) -> None:

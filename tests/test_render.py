@@ -111,7 +111,7 @@ def test_every_subject_is_one_short_line_and_the_preheader_says_something_else(
         ("counters", "Your posts had 928 views this week"),
         ("reactions", "Your posts got 42 reactions this week"),
         ("quiet", "A quiet week on Fieldnotes"),
-        ("single", "1 person saw your posts this week"),
+        ("single", "“My first post” was seen this week"),
         ("naughty", "1,284 people saw your posts this week"),
     ],
 )
@@ -119,6 +119,95 @@ def test_the_subject_is_the_best_fact_of_the_week(
     renderer: Renderer, name: str, subject: str
 ) -> None:
     assert renderer.render(ALL[name](), LINKS).subject == subject
+
+
+def week_of(*people: str, **changes: object) -> Snapshot:
+    """A week of one or more posts, the first of which ``people`` replied to."""
+    metric = "reactions" if changes.get("views", 0) is None else "views"
+    first = card("Why trains", people=list(people), replied=True)
+    top = {"metric": metric, "posts": [first], "more": 0}
+    verdict = {"usual": usual()} if changes.pop("above", False) else {}
+    return snapshot({"headline": headline(**changes), "top_posts": top} | verdict)
+
+
+UNVIEWED = {"metric": "reactions", "views": None, "reach": None}
+
+
+@pytest.mark.parametrize(
+    ("week", "subject", "beside"),
+    [
+        (
+            week_of("Noor", "Tomás", reactions=8, **UNVIEWED),
+            "Noor and 1 other replied to “Why trains”",
+            "Your posts got 8 reactions in all.",
+        ),
+        (
+            week_of("Noor", reactions=20, **UNVIEWED),
+            "Your posts got 20 reactions this week",
+            "Most reactions: “Why trains”",
+        ),
+        (
+            week_of(reactions=8, posts=1, **UNVIEWED),
+            "“Why trains” got 8 reactions this week",
+            "Your week, 9–15 November",
+        ),
+        (
+            week_of(reach=26, posts=1),
+            "“Why trains” was seen by 26 people this week",
+            "Your week, 9–15 November",
+        ),
+        (
+            week_of(metric="views", reach=None, views=60, posts=1),
+            "“Why trains” had 60 views this week",
+            "Your week, 9–15 November",
+        ),
+        (week_of(reach=2, views=2), "“Why trains” was seen this week", "Your week, 9–15 November"),
+        (
+            week_of("Noor", reach=2, views=2),
+            "Noor replied to “Why trains”",
+            "2 people saw your posts.",
+        ),
+        (
+            week_of("Noor", above=True),
+            "1,284 people saw your posts this week, more than usual",
+            "Most viewed: “Why trains”",
+        ),
+    ],
+)
+def test_small_weeks_are_told_by_who_came_and_by_which_post(
+    renderer: Renderer, week: Snapshot, subject: str, beside: str
+) -> None:
+    mail = renderer.render(week, LINKS)
+    assert mail.subject == subject
+    assert preheader(mail) == beside
+
+
+def test_totals_of_one_post_are_its_own_and_of_posts_without_names_only_the_highest(
+    renderer: Renderer,
+) -> None:
+    post = {"id": "p", "views": 9, "reactions": 0, "title": "T", "excerpt": "", "url": ""}
+    so_far = {"metric": "views", "total": 9, "number": 1, "posts": [post]}
+    mail = renderer.render(snapshot({"so_far": so_far}), LINKS)
+    for text in (words(mail), " ".join(mail.text.split())):
+        assert "on 1 post, counted for the first time. Figures for each week follow. T 9 v" in text
+    assert mail.subject == "“T” has had 9 views so far"
+    so_far |= {"metric": "reactions", "posts": [post | {"views": None, "reactions": 9}]}
+    mail = renderer.render(snapshot({"so_far": so_far}), LINKS)
+    assert mail.subject == "“T” has had 9 reactions so far"
+    so_far |= {"metric": "views", "number": 500, "posts": [post | {"title": ""}]}
+    mail = renderer.render(snapshot({"so_far": so_far}), LINKS)
+    for text in (words(mail), " ".join(mail.text.split())):
+        assert re.search(r"highest so far 9 views", text, re.IGNORECASE)
+        assert "Untitled" not in text
+    assert mail.subject == "Your posts have had 9 views so far"
+
+
+def test_a_view_or_two_of_posts_without_a_title_are_told_without_their_number(
+    renderer: Renderer,
+) -> None:
+    top = {"metric": "views", "posts": [card("")], "more": 0}
+    week = {"headline": headline(reach=1, views=1, posts=1), "top_posts": top}
+    assert renderer.render(snapshot(week), LINKS).subject == "A post of yours was seen this week"
 
 
 def test_a_long_title_in_the_subject_ends_after_a_word(renderer: Renderer) -> None:
@@ -171,6 +260,11 @@ VERDICTS = [
         "That is within your usual range (640–980 views).",
     ),
     ({"metric": "reactions", "verdict": None}, "Your median week: 800 reactions."),
+    ({"verdict": "within", "low": 0, "ranged": False}, "That is within your usual range."),
+    (
+        {"verdict": "within", "low": 0, "ranged": True},
+        "That is within your usual range (up to 980 people).",
+    ),
 ]
 
 
@@ -215,7 +309,9 @@ def test_a_site_with_counters_says_who_counted(renderer: Renderer) -> None:
 def test_nouns_are_singular_where_there_is_one(renderer: Renderer) -> None:
     mail = renderer.render(ALL["single"](), LINKS)
     assert "Your posts were seen by 1 person" in words(mail)
-    assert "1 view by 1 person" in words(mail)
+    assert "Viewed this week My first post 1 view" in words(mail)
+    assert "VIEWED THIS WEEK\n\n   My first post\n   1 view\n" in mail.text
+    assert "On 1 post" not in words(mail) + mail.text
     for text in (words(mail), mail.text):
         assert not re.search(r"\b1 (people|views|reactions|posts)\b", text)
 
@@ -258,12 +354,21 @@ def test_without_a_page_for_writing_the_button_goes_to_the_site_of_the_posts() -
 
 
 def test_a_post_without_a_title_shows_how_it_begins(renderer: Renderer) -> None:
-    posts = [card("", excerpt="Small tools I use", share=0.5), card("", share=0.5)]
+    posts = [
+        card("", excerpt="Small tools I use", share=0.5),
+        card("", share=0.5, archive=True, published="2026-03-02"),
+        card("", share=0.5, published="2025-11-10"),
+        card("", share=0.5, published=None),
+    ]
     mail = renderer.render(
         snapshot({"top_posts": {"metric": "views", "posts": posts, "more": 0}}), LINKS
     )
     for text in (words(mail), mail.text):
         assert "Small tools I use" in text
+        assert "Post of 2 March" in text
+        assert "from the archive" in text
+        assert "from the archive, March" not in text
+        assert "Post of 10 November 2025" in text
         assert "Untitled post" in text
 
 
@@ -291,6 +396,17 @@ def test_a_new_post_that_was_shown_above_is_shown_short(renderer: Renderer) -> N
     assert "3× your usual" not in said[True]
     assert "Once upon a time" in said[False]
     assert "3× your usual" in said[False]
+
+
+def test_one_of_several_new_posts_is_not_called_the_new_post(renderer: Renderer) -> None:
+    new = {"hours": 48, "posts": [new_post("T")], "waiting": 0, "number": 2}
+    assert "New posts in their first 48 hours" in words(
+        renderer.render(snapshot({"new_posts": new}), LINKS)
+    )
+    new["number"] = 1
+    assert "Your new post in its first 48 hours" in words(
+        renderer.render(snapshot({"new_posts": new}), LINKS)
+    )
 
 
 def test_the_mail_can_be_used_without_seeing_it(renderer: Renderer) -> None:
@@ -396,7 +512,7 @@ def test_only_web_addresses_become_links(renderer: Renderer, url: str) -> None:
     page = lxml_html.document_fromstring(mail.html)
     own = {LINKS.unsubscribe, LINKS.browser, LINKS.counting}
     assert {link.get("href") for link in page.iter("a")} == own
-    assert "\n1. T\n   1,340 views" in mail.text
+    assert "\n   T\n   1,340 views" in mail.text
 
 
 def test_an_address_in_another_script_is_written_in_ascii(renderer: Renderer) -> None:

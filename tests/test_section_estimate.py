@@ -426,7 +426,7 @@ def a_range(title: str, low: int, high: int) -> dict[str, object]:
 
 def test_a_range_stays_a_range_as_the_subject() -> None:
     untitled, trains = a_range("", 90, 300), a_range("Trains", 40, 210)
-    people = {"seen": 25, "least": 28, "days": 28}
+    people = {"seen": 20, "least": 28, "days": 28}
     assert subject(posts=[untitled, trains], people=people) == (
         "“Trains” was probably seen by 40–210 people"
     )
@@ -437,9 +437,14 @@ def test_a_range_stays_a_range_as_the_subject() -> None:
 
 def test_a_subject_of_estimates_is_weaker_than_a_clearly_better_week() -> None:
     posts = [a_range("Trains", 40, 210)]
-    people = {"seen": 25, "least": 28, "days": 28}
+    people = {"seen": 20, "least": 25, "days": 28}
     assert 0.3 < estimate.news({"posts": posts, "people": None, "again": True}) < 0.6
     assert 0.3 < estimate.news({"posts": [], "people": people, "again": False}) < 0.6
+
+
+def test_hardly_more_people_than_are_known_are_no_subject() -> None:
+    people = {"seen": 18, "least": 19, "days": 28}
+    assert estimate.news({"posts": [], "people": people, "again": False}) == 0
 
 
 def test_who_reacted_is_counted_again_in_the_next_mails_and_then_no_subject(office: Office) -> None:

@@ -312,6 +312,15 @@ def test_the_weeks_come_from_the_history(alice: Author, database: Database) -> N
     assert (one["metric"], one["count"], one["since"], one["weeks"]) == ("reach", 21, None, 11)
 
 
+def test_older_facts_that_were_never_looked_at_are_not_called_worse(
+    alice: Author, database: Database
+) -> None:
+    """The week of a year ago was better, and no mail knows of it."""
+    seen_weekly(alice, [90, *[6] * 40], last=21)
+    one = told(alice, database)["best_week"]
+    assert date.fromisoformat(one["since"]) == WEEK.shift(-26).monday
+
+
 def test_weeks_of_more_than_half_a_year_ago_count_as_they_were_stored(
     alice: Author, database: Database
 ) -> None:
@@ -494,10 +503,10 @@ def renderer() -> Renderer:
             "The first of 51 posts with 100 views in 48 hours:",
             "A post of yours reached 100 views",
         ),
-        (SINCE, "Your best week since March: 1,284 people.", "Your best week since March"),
+        (SINCE, "Your best week since March.", "Your best week since March"),
         (
             EVER | {"metric": "reactions"},
-            "Your best week of the 26 on record: 1,284 reactions.",
+            "Your best week of the 26 on record.",
             "Your best week on record",
         ),
         (STREAK, "You have posted 10 weeks in a row.", "You have posted 10 weeks in a row"),
@@ -518,6 +527,22 @@ def test_every_kind_is_said_in_text_in_html_and_in_the_subject(
     assert sentence in " ".join(page.split())
     assert mail.subject == subject
     assert ("https://site.example/moss" in mail.text) == (one["kind"] == "round_number")
+
+
+@pytest.mark.parametrize(
+    ("one", "sentence"),
+    [
+        (SINCE, "Your best week since March: 1,284 people."),
+        (EVER, "Your best week of the 26 on record: 1,284 people."),
+    ],
+)
+def test_the_figure_of_a_best_week_stands_where_the_headline_is_switched_off(
+    renderer: Renderer, one: dict[str, Any], sentence: str
+) -> None:
+    mail = renderer.render(snapshot({"milestones": {"reached": [one]}}), LINKS)
+    page = str(html.document_fromstring(mail.html).text_content())
+    assert f"A MILESTONE\n\n{sentence}" in mail.text
+    assert sentence in " ".join(page.split())
 
 
 def test_several_stand_under_one_heading_and_their_words_stay_words(renderer: Renderer) -> None:

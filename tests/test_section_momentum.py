@@ -737,7 +737,7 @@ def mail(renderer: Renderer, lead: str = "", **parts: Any) -> Rendered:
     [
         (
             {"carried": CARRIED},
-            "Of the 120 people who saw your posts, 84 came by a repost or do not follow you.",
+            "120 people who saw your posts, 84 came from beyond your followers or by a repost.",
         ),
         (
             {"carried": CARRIED | {"reposts": 0}},
@@ -781,6 +781,17 @@ def test_every_part_is_said_in_text_and_in_html(
     if "https" not in sentence:
         assert sentence in words_of(made)
     assert "because" not in made.text.split("HOW YOUR POSTS TRAVELLED")[1].split("--")[0]
+
+
+def test_a_rule_parts_the_early_response_from_what_stands_above_it_only(
+    renderer: Renderer,
+) -> None:
+    rules = []
+    for parts in ({"early": EARLY}, {"carried": CARRIED, "early": EARLY}):
+        page = html.document_fromstring(mail(renderer, **parts).html)
+        (said,) = page.xpath("//p[contains(., 'went on to reach more')]")
+        rules.append("border-top" in said.get("style"))
+    assert rules == [False, True]
 
 
 def words_of(made: Rendered) -> str:

@@ -168,6 +168,17 @@ def test_the_verdict_and_the_range_that_is_shown_agree(earlier: list[int], now: 
         assert found["percent"] is found["times"] is None
 
 
+def test_a_range_from_zero_is_told_only_where_it_does_not_make_a_week_small() -> None:
+    earlier = (1, 40, 2, 50, 1, 60, 3, 45)
+    small, fair, large = said(2, *earlier), said(30, *earlier), said(5_000, *earlier)
+    assert small is not None
+    assert (small["low"], small["verdict"], small["ranged"]) == (0, "within", False)
+    assert fair is not None
+    assert (fair["verdict"], fair["ranged"]) == ("within", True)
+    assert large is not None
+    assert (large["verdict"], large["ranged"]) == ("above", True)
+
+
 # --- top posts -----------------------------------------------------------------------------------
 
 
@@ -320,6 +331,23 @@ def test_posts_nobody_is_known_to_have_seen_are_not_judged() -> None:
     assert new_posts.build(facts, BATCH) is None
 
 
+def test_new_posts_that_stand_in_the_main_list_are_told_again_only_with_something_to_add() -> None:
+    first, second = judged("a", 0, 30, new=True), judged("b", 1, 20, new=True)
+    facts = new_posts.Facts(career(first, second), NOTHING, frozenset("ab"))
+    found = new_posts.build(facts, BATCH)
+    assert found is not None
+    assert [post["id"] for post in found["posts"]] == ["a"], "it leads a board, the other none"
+    assert found["number"] == 2
+    assert new_posts.worth(found) > 0.2
+    alone = new_posts.Facts(career(first), NOTHING, frozenset("a"))
+    found = new_posts.build(alone, BATCH)
+    assert found is not None
+    assert new_posts.worth(found) == 0
+    elsewhere = new_posts.build(new_posts.Facts(career(first), NOTHING, frozenset()), BATCH)
+    assert elsewhere is not None
+    assert new_posts.worth(elsewhere) > 0.2
+
+
 # --- the one thing to do -------------------------------------------------------------------------
 
 
@@ -338,7 +366,7 @@ def test_a_rediscovered_post_is_worth_another_look() -> None:
 def test_otherwise_the_next_thing_is_to_write() -> None:
     nothing: dict[str, object] = {"kind": "write", "post": None, "people": [], "site": ""}
     assert next_step.build((AuthorWeek(), ""), BATCH) == nothing
-    known = next_step.build((AuthorWeek(), "https://s.example/p/1"), BATCH)
+    known = next_step.build((AuthorWeek(), "https://s.example/"), BATCH)
     assert known["site"] == "https://s.example/"
     without_link = post("p", 9, replies=1, replied=True, people=["Noor"], url="")
     assert next_step.build((AuthorWeek(views=9, top=[without_link]), ""), BATCH)["kind"] == "write"
@@ -349,7 +377,11 @@ def test_a_first_reading_says_what_there_was_so_far_and_nothing_of_the_week() ->
     found = so_far.build(read, BATCH)
     assert found is not None
     assert (found["metric"], found["total"], found["number"]) == ("views", 679, 7)
-    assert len(found["posts"]) == 5
+    assert len(found["posts"]) == 1
+    read[4]["title"] = "The fifth"
+    named = so_far.build(read, BATCH)
+    assert named is not None
+    assert len(named["posts"]) == 5
     assert headline.build(AuthorWeek(first_read=True), BATCH) is None
     assert so_far.build([], BATCH) is None
 

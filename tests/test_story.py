@@ -73,7 +73,7 @@ def test_explain_names_every_gate_and_the_one_that_decided(told: Front) -> None:
     alice = told("explain", "alice", "--json", at=NEXT_MONDAY).json
     assert (alice["state"], alice["decided_by"]) == ("sent", "ledger")
     assert all(gate["passed"] for gate in alice["gates"])
-    assert alice["sections"] == ["headline", "usual", "top_posts", "new_posts", "next"]
+    assert alice["sections"] == ["headline", "usual", "top_posts", "next"]
     vic = told("explain", "vic", "--json", at=NEXT_MONDAY).json
     assert (vic["state"], vic["reason"], vic["decided_by"]) == ("skipped", "no-posts", "has posts")
     quinn = told("explain", "quinn", "--json", at=NEXT_MONDAY).json

@@ -86,6 +86,7 @@ def test_bodies_become_words(markup: str, expected: str) -> None:
 
 def test_a_long_line_is_cut_between_words() -> None:
     assert shorten("one two three four five", 15) == "one two three…"
+    assert shorten("One two three. Four five", 18) == "One two three…"
     assert clean("word " * 100, 50).endswith("word…")
 
 

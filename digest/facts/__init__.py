@@ -64,6 +64,10 @@ class Batch:
         """The eight midnights that bound its days."""
         return window.days(self.period, self.tz)
 
+    def day(self, instant: datetime | None) -> str | None:
+        """The date of an instant in the zone of its users; None stays unknown."""
+        return instant.astimezone(self.tz).date().isoformat() if instant else None
+
     def fact(self, session: Session, load: Callable[[Session, Batch], _T]) -> _T:
         """What ``load`` finds for this batch; sections that need the same fact share one query."""
         if load not in self._known:

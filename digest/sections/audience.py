@@ -72,9 +72,8 @@ _ANSWERED = select(union(_BY_OTHERS, _COUNTED).subquery())
 
 def build(facts: Facts, batch: Batch) -> dict[str, Any] | None:
     """This week's posts, four weeks' union and regulars; None where the guards leave nothing."""
-    del batch  # the time of the posts says which weeks they are of
     following = facts.following
-    entries = [_entry(post, facts) for post in following.posts if post.new]
+    entries = [_entry(post, facts, batch) for post in following.posts if post.new]
     told = [entry for entry in entries if entry["share"] is not None or entry["silent"]]
     told.sort(key=lambda entry: (-(entry["share"] or 0.0), -entry["reach"]))
     weeks = _weeks(following)
@@ -90,7 +89,7 @@ def build(facts: Facts, batch: Batch) -> dict[str, Any] | None:
     }
 
 
-def _entry(post: Judged, facts: Facts) -> dict[str, Any]:
+def _entry(post: Judged, facts: Facts, batch: Batch) -> dict[str, Any]:
     """One new post at the age of comparison: the share of its followers that it reached."""
     found = facts.following.reached.get(post.id)
     reached, followers = (found.early, found.followers) if found else (0, 0)
@@ -98,6 +97,7 @@ def _entry(post: Judged, facts: Facts) -> dict[str, Any]:
         "id": post.id,
         "title": post.title,
         "excerpt": clean(post.text, EXCERPT),
+        "published": batch.day(post.published_at),
         "reach": post.reach or 0,
         "reached": reached,
         "followers": followers,

@@ -27,6 +27,8 @@ from digest.text import clean
 SHOWN = 3
 ONCE_FROM, TWICE_FROM = 5, 2
 """The estimate of people needs so many who reacted to exactly one post, and to exactly two."""
+CLEARLY = 1.25
+"""So many times the people who reacted are more than a word about them."""
 PEOPLE_FROM = 10
 """Nothing is said of fewer people than this."""
 
@@ -101,8 +103,7 @@ def _posts(
 
 def build(facts: Facts, batch: Batch) -> dict[str, Any] | None:
     """Up to three posts with their ranges, and the lower end of people; None without either."""
-    del batch  # what is said does not depend on the week
-    people, posts = _people(*facts.reactors), _ranged(facts)
+    people, posts = _people(*facts.reactors), _ranged(facts, batch)
     if not posts and people is None:
         return None
     return {"hours": HOURS, "posts": posts, "people": people, "again": facts.again}
@@ -116,7 +117,7 @@ def _people(seen: int, once: int, twice: int) -> dict[str, int] | None:
     return {"seen": seen, "least": least, "days": PEOPLE_DAYS} if least > seen else None
 
 
-def _ranged(facts: Facts) -> list[dict[str, Any]]:
+def _ranged(facts: Facts, batch: Batch) -> list[dict[str, Any]]:
     """The posts that drew most reactions first; a range of few people, or of one, is none."""
     if facts.ranges is None:
         return []
@@ -130,7 +131,7 @@ def _ranged(facts: Facts) -> list[dict[str, Any]]:
         if high >= PEOPLE_FROM and low < high:
             entries.append((-post.engagers, -post.published_at.timestamp(), post, low, high))
     entries.sort(key=lambda entry: (entry[0], entry[1], entry[2].id))
-    return [_entry(post, low, high, facts) for _, _, post, low, high in entries[:SHOWN]]
+    return [_entry(post, low, high, facts, batch) for _, _, post, low, high in entries[:SHOWN]]
 
 
 def _rounded(people: float, towards: Any) -> float:
@@ -141,12 +142,13 @@ def _rounded(people: float, towards: Any) -> float:
     return float(towards(people / step) * step)
 
 
-def _entry(post: Judged, low: int, high: int, facts: Facts) -> dict[str, Any]:
+def _entry(post: Judged, low: int, high: int, facts: Facts, batch: Batch) -> dict[str, Any]:
     return {
         "id": post.id,
         "title": post.title,
         "excerpt": clean(post.text, EXCERPT),
         "url": post.url,
+        "published": batch.day(post.published_at),
         "shown": post.id in facts.shown,
         "engagers": post.engagers,
         "low": low,
@@ -160,10 +162,14 @@ def worth(data: dict[str, Any]) -> float:
 
 
 def news(data: dict[str, Any]) -> float:
-    """A post's range; or the people, whose number changes little, if no mail counted the same."""
+    """A post's range; or the people, whose number changes little, if no mail counted the same and
+    there are clearly more than those who are known.
+    """
     if any(post["title"] for post in data["posts"]):
         return 0.5
-    return 0.4 if data["people"] and not data["again"] else 0.0
+    people = data["people"]
+    clearly = people and people["least"] >= CLEARLY * people["seen"]
+    return 0.4 if clearly and not data["again"] else 0.0
 
 
 SECTION = Section(

@@ -69,10 +69,14 @@ def build(facts: Facts, batch: Batch) -> dict[str, Any] | None:
     leaders = _leaders(new, rate)
     listed = sorted(new, key=lambda post: (post.id not in leaders, _seen(post)))[:SHOWN]
     listed.sort(key=_seen)
+    entries = [_entry(post, facts, batch, leaders.get(post.id, []), rate) for post in listed]
+    told = [one for one in entries if not one["shown"] or one["boards"] or one["rank"]]
     return {
         "hours": HOURS,
-        "posts": [_entry(post, facts, batch, leaders.get(post.id, []), rate) for post in listed],
+        "posts": told or entries,
+        "number": len(new),
         "waiting": career.waiting,
+        "adds": bool(told),
     }
 
 
@@ -146,7 +150,7 @@ def _entry(
         "title": post.title,
         "excerpt": clean(post.text, EXCERPT),
         "url": post.url,
-        "published": post.published_at.astimezone(batch.tz).date().isoformat(),
+        "published": batch.day(post.published_at),
         "shown": post.id in facts.shown,
         "boards": boards,
         "reach": post.reach,
@@ -162,7 +166,12 @@ def _entry(
 
 
 def worth(s: dict[str, Any]) -> float:
-    """Each new post enters one digest only; one that stands out must not be missed."""
+    """Each new post enters one digest only; one that stands out must not be missed.
+
+    Nothing where all it could say is that posts of the main list are new.
+    """
+    if not s.get("adds", True):
+        return 0.0
     return 0.9 if any((post["times"] or 0) >= OUTSTANDING for post in s["posts"]) else 0.7
 
 

@@ -14,41 +14,52 @@ from digest.facts.weeks import AuthorWeek, PostWeek, author_weeks
 from digest.sections import Section
 from digest.sections.top_posts import ARCHIVE
 
+_LINK = func.nullif(posts.c.url, "")
 _ADDRESSES = (
-    select(posts.c.author_id, func.max(posts.c.url))
+    select(posts.c.author_id, func.min(_LINK), func.max(_LINK))
     .where(among(posts.c.author_id, "users"))
     .group_by(posts.c.author_id)
 )
 
 
 def load(session: Session, batch: Batch) -> dict[str, tuple[AuthorWeek, str]]:
-    """Each author's week, quiet ones included, and the address of one of their posts."""
+    """Each author's week, quiet ones included, and the site on which all their posts stand."""
     weeks = batch.fact(session, author_weeks)
     rows = fetch(session, _ADDRESSES, users=batch.users)
-    return {user: (weeks.get(user, AuthorWeek()), url) for user, url in rows}
+    return {user: (weeks.get(user, AuthorWeek()), _common(*ends)) for user, *ends in rows}
 
 
 def build(facts: tuple[AuthorWeek, str], batch: Batch) -> dict[str, Any]:
     """What to do, and with which post."""
-    week, url = facts
+    week, site = facts
     answerable = [post for post in week.top if post.replied and post.people and post.url]
     if answerable:
         post = max(answerable, key=lambda post: post.replies)
-        return _step("reply", post, post.people)
+        return _step("reply", post, post.people, site)
     first = week.top[0] if week.top else None
     old = batch.window.end - ARCHIVE
     if first and first.url and first.published_at and first.published_at < old:
-        return _step("revisit", first, [])
-    return {"kind": "write", "post": None, "people": [], "site": _site(url)}
+        return _step("revisit", first, [], site)
+    return {"kind": "write", "post": None, "people": [], "site": site}
 
 
-def _step(kind: str, post: PostWeek, people: list[str]) -> dict[str, Any]:
+def _step(kind: str, post: PostWeek, people: list[str], site: str) -> dict[str, Any]:
     shown = {"title": post.title, "url": post.url}
-    return {"kind": kind, "post": shown, "people": people, "site": _site(post.url)}
+    return {"kind": kind, "post": shown, "people": people, "site": site}
+
+
+def _common(first: str | None, last: str | None) -> str:
+    """The way to the next post, if no other is configured: the one site of two posts or more.
+
+    Between two addresses that begin alike, in the order of their characters, all do. Where posts
+    link to what others wrote, their sites are many, and a single post does not tell which it is.
+    """
+    if not first or not last or first == last or _site(first) != _site(last):
+        return ""
+    return _site(first)
 
 
 def _site(url: str) -> str:
-    """Where the author's posts stand: the way to the next one, if no other is configured."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}/" if parts.netloc else ""
 

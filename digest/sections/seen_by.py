@@ -142,23 +142,23 @@ def _members(session: Session, groups: Iterable[str], of: Iterable[Judged]) -> d
 
 def build(placed: list[Placed], batch: Batch) -> dict[str, Any] | None:
     """Up to three posts in groups of ten or more, the best seen first; None for none."""
-    del batch  # the new posts are those of the week
     told = [one for one in placed if _may_be_told(one)]
     if not told:
         return None
     told.sort(key=lambda one: (-one.seen / one.members, -one.seen, one.post.id))
-    return {"hours": HOURS, "posts": [_entry(one) for one in told[:SHOWN]]}
+    return {"hours": HOURS, "posts": [_entry(one, batch) for one in told[:SHOWN]]}
 
 
 def _may_be_told(one: Placed) -> bool:
     return one.members >= LEAST_MEMBERS and one.seen >= LEAST_SHARE * one.members
 
 
-def _entry(one: Placed) -> dict[str, Any]:
+def _entry(one: Placed, batch: Batch) -> dict[str, Any]:
     return {
         "id": one.post.id,
         "title": one.post.title,
         "excerpt": clean(one.post.text, EXCERPT),
+        "published": batch.day(one.post.published_at),
         "group": clean(one.group, EXCERPT),
         "seen": one.seen,
         "members": one.members,

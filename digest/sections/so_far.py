@@ -39,13 +39,17 @@ def load(session: Session, batch: Batch) -> dict[str, list[dict[str, Any]]]:
         read.sort(key=lambda post: (-(post["views"] or 0), -post["reactions"], post["id"]))
         found[author] = [post for post in read if post["views"] or post["reactions"]]
     shown = {post["id"]: post for read in found.values() for post in read[:TOP]}
-    for id_, _, title, text, url in fetch(session, WORDS, posts=list(shown)):
-        shown[id_] |= {"title": title, "excerpt": clean(text, EXCERPT), "url": url}
+    for id_, published, title, text, url in fetch(session, WORDS, posts=list(shown)):
+        words = {"title": title, "excerpt": clean(text, EXCERPT), "url": url}
+        shown[id_] |= words | {"published": batch.day(published)}
     return found
 
 
 def build(read: list[dict[str, Any]], batch: Batch) -> dict[str, Any] | None:
-    """The sums over all posts and the five highest; None where every total is zero."""
+    """The sums over all posts and the five highest; None where every total is zero.
+
+    Of posts that nothing tells apart only the highest is shown: its figure is known, if no name.
+    """
     del batch  # a total so far has no week
     if not read:
         return None
@@ -54,8 +58,12 @@ def build(read: list[dict[str, Any]], batch: Batch) -> dict[str, Any] | None:
         "metric": metric,
         "total": sum(post[metric] or 0 for post in read),
         "number": len(read),
-        "posts": read[:TOP],
+        "posts": read[: TOP if any(map(_is_named, read[:TOP])) else 1],
     }
+
+
+def _is_named(post: dict[str, Any]) -> bool:
+    return any(post.get(name) for name in ("title", "excerpt", "url", "published"))
 
 
 SECTION = Section("so_far", 5, load, build, figures=True)

@@ -40,14 +40,13 @@ def build(facts: tuple[AuthorWeek, Career], batch: Batch) -> dict[str, Any] | No
 
 def _card(post: PostWeek, week: AuthorWeek, career: Career, batch: Batch) -> dict[str, Any]:
     part, whole = (post.views, week.views) if week.views else (post.reactions, week.reactions)
-    published = post.published_at and post.published_at.astimezone(batch.tz)
     return {
         "id": post.id,
         "title": post.title,
         "excerpt": clean(post.text, EXCERPT),
         "url": post.url,
-        "published": published.date().isoformat() if published else None,
-        "archive": bool(published and published < batch.window.end - ARCHIVE),
+        "published": batch.day(post.published_at),
+        "archive": bool(post.published_at and post.published_at < batch.window.end - ARCHIVE),
         "views": post.views,
         # People and views stand in one sentence, so both must be of the same displays.
         "reach": None if post.anonymous else post.reach,

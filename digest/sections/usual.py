@@ -62,6 +62,8 @@ def build(facts: tuple[AuthorWeek, History], batch: Batch) -> dict[str, Any] | N
         steady = even(now, str(batch.period), batch)
         verdict = "above" if steady > limits.high else "below" if steady < limits.low else "within"
         said |= {"verdict": verdict, "low": low, "high": high}
+        # “Up to 99” beside a small number that is within it tells only how small that is.
+        said["ranged"] = low > 0 or now >= said["median"]
         if verdict != "within" and earlier[-1][0] == str(batch.period.shift(-1)):
             said |= _change(now, earlier[-1][1])
     return said

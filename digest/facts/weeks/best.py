@@ -63,14 +63,18 @@ def ahead(mine: Iterable[PostWeek], *, by_views: bool) -> list[PostWeek]:
 def leading(mine: Iterable[PostWeek], *, by_views: bool) -> list[PostWeek]:
     """The posts of the main list: by views (ties: reach, reactions, newer, id), at most five.
 
-    Where nothing is known of views, by reactions. A post with none is not listed.
+    Where nothing is known of views, by reactions. A post with none is not listed, nor one that was
+    displayed once and nobody reacted to, unless no post has more.
     """
 
     def order(post: PostWeek) -> tuple[Any, ...]:
         age = -post.published_at.timestamp() if post.published_at else 0.0
         return (*_rank(post, by_views=by_views), age, post.id)
 
-    return sorted(ahead(mine, by_views=by_views), key=order)[:TOP]
+    first = sorted(ahead(mine, by_views=by_views), key=order)[:TOP]
+    if not by_views:
+        return first
+    return [post for post in first if (post.views or 0) > 1 or post.reactions] or first
 
 
 def add_words(session: Session, top: dict[str, PostWeek]) -> None:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import bindparam, select
 from sqlmodel import Session
 
+from digest import window
 from digest.database import among, fetch
 from digest.facts import Batch
 from digest.facts.history import WEEKS, History, Week, histories
@@ -32,11 +33,15 @@ _snapshots = table(Snapshot)
 
 
 class Weeks(NamedTuple):
-    """An author's count of the week, and the known ones before it, oldest first."""
+    """An author's count of the week, and the known ones before it, oldest first.
+
+    ``whole``: nothing is known of the author from before these.
+    """
 
     metric: Metric
     now: int
     earlier: list[tuple[str, int]]
+    whole: bool = True
 
 
 _OLDER = (
@@ -67,7 +72,16 @@ def load(session: Session, batch: Batch) -> dict[str, Weeks]:
         count = week.total(one.metric)
         if count is not None:
             one.earlier.insert(0, (week.period, count))
-    return found
+    return {
+        user: one._replace(whole=_is_whole(one, past[user], batch)) for user, one in found.items()
+    }
+
+
+def _is_whole(weeks: Weeks, past: History, batch: Batch) -> bool:
+    """Do the known weeks begin with the first fact, so that they are all there ever were?"""
+    begun = past.since.first if past.since else None
+    first = window.week(Period.parse(weeks.earlier[0][0]), batch.tz)
+    return begun is None or begun >= first.start
 
 
 def _weeks(week: AuthorWeek, past: History) -> Weeks:
@@ -104,6 +118,8 @@ def _is_news(earlier: Sequence[tuple[str, float]], period: Period, now: float) -
 def build(weeks: Weeks, batch: Batch) -> dict[str, Any] | None:
     """Since when no week was as good; ``since`` None: of all on record, ``weeks`` with this one.
 
+    Where older weeks were never looked at, it is since the first that was.
+
     Weeks in which clocks change count as if they had 168 hours.
     """
     now = even(weeks.now, str(batch.period), batch)
@@ -114,8 +130,9 @@ def build(weeks: Weeks, batch: Batch) -> dict[str, Any] | None:
     ):
         return None
     beaten = len(_beaten(earlier, now))
-    ever = beaten == len(earlier)
-    since = None if ever else Period.parse(earlier[-beaten - 1][0]).monday.isoformat()
+    ever = beaten == len(earlier) and weeks.whole
+    last = earlier[max(0, len(earlier) - beaten - 1)][0]
+    since = None if ever else Period.parse(last).monday.isoformat()
     return {
         "kind": "best_week",
         "rarity": min(0.9, 0.5 + 0.4 * beaten / WEEKS),

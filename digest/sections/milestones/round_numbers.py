@@ -128,6 +128,6 @@ def build(record: Record, batch: Batch) -> dict[str, Any] | None:
             "title": post.title,
             "excerpt": clean(post.text, EXCERPT),
             "url": post.url,
-            "published": post.published_at.astimezone(batch.tz).date().isoformat(),
+            "published": batch.day(post.published_at),
         },
     }

@@ -142,7 +142,6 @@ def _whole_days(published_at: datetime, end: datetime) -> int:
 
 def build(found: list[Growth], batch: Batch) -> dict[str, Any] | None:
     """The post that grows most, with how many times the usual; None: most posts rest by then."""
-    del batch  # the same in any week
     growing = [one for one in found if _grows(one)]
     if not growing:
         return None
@@ -153,6 +152,7 @@ def build(found: list[Growth], batch: Batch) -> dict[str, Any] | None:
         "title": best.post.title,
         "excerpt": clean(best.post.text, EXCERPT),
         "url": best.post.url,
+        "published": batch.day(best.post.published_at),
         "days": best.days,
         "views": best.views,
         "times": best.views / usual if usual >= 1 else None,

@@ -132,12 +132,12 @@ def load(session: Session, batch: Batch) -> dict[str, Wind]:
 
 def build(wind: Wind, batch: Batch) -> dict[str, Any]:
     """The post, who did what, and the views of the hours after and before."""
-    del batch  # the same in any week
     return {
         "id": wind.post.id,
         "title": wind.post.title,
         "excerpt": clean(wind.post.text, EXCERPT),
         "url": wind.post.url,
+        "published": batch.day(wind.post.published_at),
         "name": wind.name,
         "act": wind.act,
         "hours": HOURS,
