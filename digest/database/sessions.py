@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from threading import Event
 from typing import TypeVar
 
@@ -30,6 +32,9 @@ class Database:
         self.engine = engines.open_engine(url)
         self._reader, self._writer = engines.reading(self.engine), engines.writing(self.engine)
         self._patience = Patience(patience)
+        # One thread, and not the loop's own: those come to be five in time, and each keeps what a
+        # batch needs in an arena of its own that the C library does not give back.
+        self._background = ThreadPoolExecutor(1, thread_name_prefix="database")
 
     def __str__(self) -> str:
         """Where it is, without the password."""
@@ -70,10 +75,11 @@ class Database:
         return self._patience.keep(work, hurried)
 
     async def in_background(self, work: Callable[[], _T], hurried: Callable[[], bool]) -> _T:
-        """:meth:`patiently` in a thread; the event loop goes on meanwhile."""
-        left = Event()
+        """:meth:`patiently` in a thread, one after the other; the event loop goes on meanwhile."""
+        left, loop = Event(), asyncio.get_running_loop()
+        task = partial(self.patiently, work, lambda: left.is_set() or hurried())
         try:
-            return await asyncio.to_thread(self.patiently, work, lambda: left.is_set() or hurried())
+            return await loop.run_in_executor(self._background, task)
         finally:
             left.set()
 
