@@ -40,8 +40,6 @@ from digest.smtp import Breaker, Mailbox, Pace, Sender, Server, parse_url
 RENDERING = 2
 """Mails at work for each connection: while one waits for the server or the disk, another is
 rendered."""
-AHEAD = 64
-"""Decided mails that may wait, so that the next batch is claimed and loaded meanwhile."""
 
 
 @dataclass(slots=True)
@@ -189,9 +187,11 @@ class _Line:
     clock: Clock
     stop: asyncio.Event
     progress: Callable[[Report], None]
-    queue: asyncio.Queue[tuple[Claim, Author, Snapshot]] = field(
-        default_factory=lambda: asyncio.Queue(AHEAD)
-    )
+    queue: asyncio.Queue[tuple[Claim, Author, Snapshot]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Half a batch may wait, so that the next is claimed and loaded meanwhile."""
+        self.queue = asyncio.Queue(1 + self.shop.settings.batch // 2)
 
     async def serve(self) -> None:
         """Render and offer one mail after the other, until cancelled."""
