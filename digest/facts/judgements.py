@@ -159,7 +159,7 @@ def careers(session: Session, batch: Batch) -> dict[str, Career]:
             found[author].fresh.append(post)
         found[author].judged.append(post)
     _judge(session, unjudged, counted(session, batch))
-    _add_words(session, [post for career in found.values() for post in career.new])
+    add_words(session, [post for career in found.values() for post in career.new])
     young = {"since": until, "end": batch.window.end}
     for author, waiting in fetch(session, _WAITING, users=batch.users, **young):
         found[author].waiting = waiting
@@ -360,8 +360,9 @@ def _count_people(session: Session, chosen: list[str], unjudged: dict[str, Judge
         unjudged[id_].audience = audience
 
 
-def _add_words(session: Session, new: list[Judged]) -> None:
-    by_id = {post.id: post for post in new}
+def add_words(session: Session, shown: Iterable[Judged]) -> None:
+    """Give posts that are shown their titles, texts and addresses; the new ones have them."""
+    by_id = {post.id: post for post in shown}
     for id_, _, *words in fetch(session, WORDS, posts=list(by_id)):
         post = by_id[id_]
         post.title, post.text, post.url = words

@@ -14,8 +14,8 @@ from sqlmodel import Session
 from digest import window
 from digest.database import among, fetch
 from digest.facts import Batch, bounds, posts, slot
-from digest.facts.history import weeks_since_mail
 from digest.facts.judgements import careers
+from digest.facts.mailed import weeks_since_mail
 
 RARITY = {3: 0.3, 5: 0.4, 10: 0.5, 25: 0.7, 50: 0.8, 100: 0.9}
 """The numbers of weeks that are told."""
@@ -58,7 +58,7 @@ def load(session: Session, batch: Batch) -> dict[str, Row]:
             weeks[user] += _unbroken(found.get(user, set()))
         before += _AT_ONCE
         posted = [user for user in posted if weeks[user] == before]
-    since = weeks_since_mail(session, batch) if weeks else {}
+    since = batch.fact(session, weeks_since_mail) if weeks else {}
     return {user: Row(row, since.get(user, 1)) for user, row in weeks.items()}
 
 
