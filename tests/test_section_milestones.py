@@ -149,6 +149,36 @@ def test_of_several_new_posts_the_first_that_reached_the_number_is_told(
     assert (one["step"], one["post"]["id"]) == (50, "first")
 
 
+def test_a_post_of_the_same_week_with_an_unknown_figure_may_have_been_the_first(
+    alice: Author, database: Database
+) -> None:
+    """Nobody knows whether views were logged when the first of them was published."""
+    alice.post("unknown", START)
+    alice.post("new", START + HOUR, 31)
+    assert "round_number" not in told(alice, database)
+
+
+def test_posts_of_the_same_week_count_among_those_before(alice: Author, database: Database) -> None:
+    alice.post("undated", None)
+    for n in range(6):
+        alice.post(f"old{n}", START - (20 + n) * DAY, 3)
+    alice.post("one", START, 4)
+    alice.post("two", START + HOUR, 4)
+    alice.post("new", START + 2 * HOUR, 31)
+    assert told(alice, database)["round_number"]["of"] == 9
+
+
+def test_a_post_of_the_same_week_that_people_saw_as_often_was_the_first(
+    alice: Author, database: Database
+) -> None:
+    """Of the first the people are known, of the second the views only: both have the views."""
+    alice.post("known", START)
+    for n in range(9):
+        alice.view("known", START + HOUR, f"v{n}", count=9)
+    alice.post("views", START + HOUR, views=70)
+    assert "round_number" not in told(alice, database)
+
+
 def test_where_people_are_unknown_views_are_counted(alice: Author, database: Database) -> None:
     alice.post("old", START - 20 * DAY, views=99)
     alice.post("new", START, views=100)

@@ -133,9 +133,11 @@ def _of_career(career: Career, since: datetime) -> Record | None:
     if any((getattr(post, unit) or 0) >= step for post in before):
         return None
     unkept = {post.id for post in career.fresh}
-    fresh = [getattr(post, unit) for post in before if post.id in unkept]
-    known = [count for count in fresh if count is not None]
-    return Record(first, unit, step, 0, len(known), max(known, default=0))
+    asked = [post for post in before if post.id in unkept]
+    meanwhile = [p for p in career.judged if since <= p.published_at < first.published_at]
+    figures = [getattr(post, unit) for post in [*asked, *meanwhile]]
+    known = [count for count in figures if count is not None]
+    return Record(first, unit, step, len(meanwhile), len(known), max(known, default=0))
 
 
 def _unit(post: Judged) -> str:
