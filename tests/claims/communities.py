@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tests.claims.nearly import nearly
 from tests.claims.place import DAY, HOUR, WEEK, Place, marked, some
 from tests.community import MONDAY
 from tests.conversions import read
@@ -259,5 +260,6 @@ PLACES: dict[str, Callable[[], Place]] = {
     "logged": logged,
     "guessing": guessing,
     "lasting": lasting,
+    "nearly": nearly,
     "metered": metered,
 } | {f"wild {seed}": lambda seed=seed: wild(seed) for seed in range(11, 16)}

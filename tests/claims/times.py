@@ -28,7 +28,10 @@ def first_over(mail: Mail, of: str | None, step: str, unit: str, post: str) -> b
     ]
     known = [n for p in older if (n := figure(p)) is not None]
     least, now = number(step), figure(post)
-    enough = len(known) == len(older) if of is None else number(of) - 1 == len(known) >= 8
+    if of is None:
+        enough = len(known) == len(older)
+    else:  # of an author of very many posts not all are at hand
+        enough = number(of) - 1 == min(len(known), max(number(of) - 1, 50)) >= 8
     late = mail.snapshot.end - timedelta(weeks=4) <= born + AGE < mail.snapshot.end
     key = (mail.user, figure.__name__, least)
     fresh = ground.told.setdefault(key, mail.snapshot.period) == mail.snapshot.period
@@ -117,7 +120,8 @@ def first_seen(mail: Mail, views: str) -> bool:
 
 def hours(mail: Mail, *told: str | None) -> bool:
     """The times that are named lie six hours apart, and more people than usual came after them:
-    as soon as the author's readers react or, where that is unknown, the site's.
+    as soon as the author's readers react or, where that is unknown, the site's. Two hours are
+    named, and one more on either side smoothes them.
     """
     span = mail.ground.span(mail.user, mail.snapshot.period, 7)[0], mail.snapshot.end
     own = [(post, span) for post in mail.ground.by[mail.user]]
@@ -128,7 +132,8 @@ def hours(mail: Mail, *told: str | None) -> bool:
     latest = [(post, (at, at + AGE)) for at, post in site if at < before][-2000:]
     delays = _delays(mail, own) or _delays(mail, latest) or Counter({0: 1})
     visits = _visits(mail, span)
-    after = [sum(visits[(hour + d) % 168] * n for d, n in delays.items()) for hour in range(168)]
+    each = [sum(visits[(hour + d) % 168] * n for d, n in delays.items()) for hour in range(168)]
+    after = [sum(each[(hour + n) % 168] for n in range(-1, 3)) for hour in range(168)]
     slots = [_slot(*told[:4]), _slot(*told[4:])]
     gap = abs(slots[0] - slots[1])
     return 6 <= gap <= 162 and all(after[slot] > median(after) for slot in slots)
