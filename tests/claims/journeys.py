@@ -53,6 +53,9 @@ def carried(mail: Mail, of: str, part: str, how: str) -> bool:
     ]
     through = {row["viewer_id"] for row in [*reposted, *strangers]}
     ways = ["came by a repost"] * bool(reposted) + ["do not follow you"] * known
+    how = how.replace(
+        "came from beyond your followers or by a repost", "came by a repost or do not follow you"
+    )
     right = (number(of), number(part)) == (len(came), len(through)) and how == " or ".join(ways)
     return right and LEAST <= len(through) < len(came)
 
@@ -201,7 +204,8 @@ RULES = [
     Rule(
         "carried",
         rf"Of the {N} people who saw your posts, {N} "
-        r"(came by a repost(?: or do not follow you)?|do not follow you)\.",
+        r"(came by a repost(?: or do not follow you)?|do not follow you"
+        r"|came from beyond your followers or by a repost)\.",
         carried,
     ),
     Rule("reposter", rf"The repost by {PERSON} brought most: {N} (?:people|person)", reposter),
