@@ -20,9 +20,11 @@ from digest import guesses
 from digest.demo import populate
 from digest.ingest import ingest
 from digest.models import Group, Post, User, table
-from tests.claims.communities import MARK, PLACES, Place, deskdrop, marked
+from tests.claims.communities import PLACES, deskdrop
 from tests.claims.counting import Ground
-from tests.claims.sentences import RULES, STUDY, unfounded
+from tests.claims.place import MARK, Place, marked
+from tests.claims.rules import RULES, unfounded
+from tests.claims.sentences import STUDY
 from tests.claims.wording import forbidden, named_viewers
 from tests.claims.writing import LANGUAGES, Mail, joined, mails, own, plain, written
 from tests.office import NOW, Office
@@ -46,6 +48,7 @@ def check(told: Iterable[Mail], seen: Counter[str]) -> int:
         number += 1
         wrong = [*forbidden(mail), *named_viewers(mail), *unfounded(mail, seen)]
         assert not wrong, "\n".join([*wrong, str(mail)])
+        mail.ground.mailed[mail.user] = mail.snapshot.period
     return number
 
 
@@ -198,12 +201,42 @@ CLAIMS = [
     f"{MARK}p-star2 {MARK}post 900 views by 3 people",
     f"{MARK}p-star2 {MARK}post 30 people saw this; no one reacted.",
     "Of the 20 people who saw your posts, 7 came by a repost.",
-    f"The repost by {MARK}fan3 brought most: 9 people.",
+    f"The repost by {MARK}fan3 {MARK}because brought most: 9 people.",
     "2 posts · responded to by about 3 of 100 people",
     "At least about 400 people follow along. 5 people reacted",
     "Probably seen by 30–40 people",
     "The 12 reactions of the last eight weeks are",
+    "Of the 20 people who saw your posts, 7 came by a repost or do not follow you.",
+    (
+        f"Picked up again {MARK}p-star2 {MARK}post 12 views in the 6 hours after {MARK}fan3"
+        f" {MARK}because reposted it"
+    ),
+    (
+        f"Still growing {MARK}p-star2 {MARK}post 31 views on the last day of the week,"
+        " 3× what your posts usually get at that age"
+    ),
+    (
+        "Posts of yours that somebody responded to within 2 hours went on to reach more. Half of"
+        " them reached 40 people or more after that, half of the others 20 or more"
+        " (your last 31 posts)."
+    ),
+    f"1. {MARK}fan3 {MARK}because 8 weeks · 20 posts",
+    f"{MARK}fan3 {MARK}because You both reacted to 4 posts.",
+    f"{MARK}fan3 {MARK}because 12 people reacted to posts of both of you.",
+    f"{MARK}fan3 {MARK}because Replied to 40 of your posts.",
+    f"Your first post seen by 50 people in 48 hours: {MARK}p-star2 {MARK}post",
+    f"The first of 9 posts seen by 10 people in 48 hours: {MARK}p-star2 {MARK}post",
     "Your best week of the 3 on record: 9 views.",
+    "Your best week since May: 31 people.",
+    "You have posted 5 weeks in a row.",
+    "You have posted in each of the last 26 weeks.",
+    "9 posts this week; your usual week has 2.",
+    "Your posts were seen for the first time: 12 views.",
+    (
+        "More of your readers are around in the hours after Monday, 3–5 am, or Monday, 4–6 am, than"
+        " after most other times."
+    ),
+    "your posts have had 900 views That is everything so far, on 12 posts.",
     "Over your last 2 guesses you guess about 40% of the real number",
     "the typical person guesses about 40% of the real number",
 ]

@@ -6,10 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from digest.compose import Snapshot
 from digest.database import Database
+from digest.deciding import decide
 from digest.demo import community, populate
+from digest.demo.people import NAMED
+from digest.ingest import ingest_rows
 from digest.window import last_full_week, week, zone
 from tests.databases import ask
+from tests.office import Office, open_office
 
 NOW = datetime(2026, 11, 18, 9, 0, tzinfo=UTC)
 
@@ -127,6 +132,39 @@ def test_some_have_a_story_of_their_own(fieldnotes: Database) -> None:
         " AND author_id = 'mei' AND published_at < '2026-05-01' AND at >= '2026-11-09'",
     )
     assert mei > 200
+
+
+def made_for_sam(office: Office, now: datetime) -> Snapshot:
+    home = "America/St_Johns"
+    period = str(last_full_week(now, zone(home)))
+    with office.database.reading() as session:
+        made = decide(session, office.shop, period, home, ["sam"]).composed["sam"]
+    return made.snapshot
+
+
+def test_sam_is_asked_how_many_saw_a_post(tmp_path: Path) -> None:
+    """So whoever tries the program sees a question, and the page of its link."""
+    with open_office(tmp_path) as office:
+        populate(office.database, now=NOW)
+        snapshot = made_for_sam(office, NOW)
+        assert snapshot.asked == "sam-10"
+        shown = [post["id"] for post in snapshot.sections["top_posts"]["posts"]]
+        assert snapshot.asked not in shown[:1]
+
+
+@pytest.mark.parametrize(("weeks", "hours"), [(0, 0), (4, 108), (13, 24), (21, 60), (35, 180)])
+def test_sam_is_asked_in_whatever_week_it_is_tried(tmp_path: Path, weeks: int, hours: int) -> None:
+    """On a Sunday evening, too, when the week is over in Auckland and not where Sam lives.
+
+    What others do makes little of Sam's mail: here nobody else is there.
+    """
+    now = NOW + timedelta(weeks=weeks, hours=hours)
+    place = [person.handle for person in NAMED].index("sam")
+    circle = community._Circle(users=30, readers=6000, pull=45)
+    rows = community._rows(range(place, place + 1), circle, community._calendar(now), seed=2026)
+    with open_office(tmp_path) as office:
+        ingest_rows(office.database, rows)
+        assert made_for_sam(office, now).asked in {"sam-7", "sam-10"}
 
 
 def test_a_large_community_is_made_as_it_is_written() -> None:

@@ -19,7 +19,7 @@ from digest.facts import Batch, judgements
 from digest.facts.history import History, Week
 from digest.facts.judgements import careers
 from digest.facts.weeks import AuthorWeek
-from digest.models import Counter, Judgement, Post, Snapshot, User, View, table
+from digest.models import Counter, Delivery, Judgement, Post, Snapshot, State, User, View, table
 from digest.render import Renderer
 from digest.sections import milestones, usual
 from digest.sections.milestones import best_weeks, first_views, round_numbers, streaks
@@ -56,11 +56,24 @@ class Author:
         if views:
             self.view(id_, (at or START) + HOUR, "", views)
 
+    def mailed(self, ago: int, state: State = State.SENT) -> None:
+        """A mail of so many weeks ago, or what became of it."""
+        row = {"user_id": self.name, "period": str(WEEK.shift(-ago)), "state": state}
+        self.add(Delivery, **row, timezone="UTC", created_at=START, updated_at=START)
+
     def view(self, post: str, at: datetime, viewer: str = "", count: int = 1) -> None:
         self.add(View, post_id=post, at=at, viewer_id=viewer, via="", count=count)
 
     def settle(self, database: Database) -> None:
-        order: tuple[type[SQLModel], ...] = (User, Post, View, Counter, Judgement, Snapshot)
+        order: tuple[type[SQLModel], ...] = (
+            User,
+            Post,
+            View,
+            Counter,
+            Judgement,
+            Snapshot,
+            Delivery,
+        )
         with database.writing() as session:
             for model in order:
                 if self.rows.get(model):
@@ -137,6 +150,36 @@ def test_of_several_new_posts_the_first_that_reached_the_number_is_told(
     assert (one["step"], one["post"]["id"]) == (50, "first")
 
 
+def test_a_post_of_the_same_week_with_an_unknown_figure_may_have_been_the_first(
+    alice: Author, database: Database
+) -> None:
+    """Nobody knows whether views were logged when the first of them was published."""
+    alice.post("unknown", START)
+    alice.post("new", START + HOUR, 31)
+    assert "round_number" not in told(alice, database)
+
+
+def test_posts_of_the_same_week_count_among_those_before(alice: Author, database: Database) -> None:
+    alice.post("undated", None)
+    for n in range(6):
+        alice.post(f"old{n}", START - (20 + n) * DAY, 3)
+    alice.post("one", START, 4)
+    alice.post("two", START + HOUR, 4)
+    alice.post("new", START + 2 * HOUR, 31)
+    assert told(alice, database)["round_number"]["of"] == 9
+
+
+def test_a_post_of_the_same_week_that_people_saw_as_often_was_the_first(
+    alice: Author, database: Database
+) -> None:
+    """Of the first the people are known, of the second the views only: both have the views."""
+    alice.post("known", START)
+    for n in range(9):
+        alice.view("known", START + HOUR, f"v{n}", count=9)
+    alice.post("views", START + HOUR, views=70)
+    assert "round_number" not in told(alice, database)
+
+
 def test_where_people_are_unknown_views_are_counted(alice: Author, database: Database) -> None:
     alice.post("old", START - 20 * DAY, views=99)
     alice.post("new", START, views=100)
@@ -184,6 +227,114 @@ def test_what_is_told_before_judgements_are_stored_is_told_after(
 def test_fewer_than_ten_people_are_no_round_number(alice: Author, database: Database) -> None:
     alice.post("new", START, 9)
     assert "round_number" not in told(alice, database)
+
+
+@pytest.mark.parametrize(
+    ("judged", "mail", "is_said"),
+    [(1, 2, True), (1, 1, False), (2, 2, False), (3, 4, True), (3, 20, True), (4, 20, False)],
+)
+def test_a_number_that_was_passed_without_a_mail_is_told_in_the_next_one(
+    alice: Author, database: Database, judged: int, mail: int, is_said: bool
+) -> None:
+    """``judged`` weeks ago; ``mail`` weeks ago was the last, and four weeks are the most."""
+    alice.post("old", START - 90 * DAY, 24)
+    alice.post("new", START - judged * 7 * DAY, 31)
+    alice.post("late", START + HOUR, 27)
+    alice.mailed(mail)
+    one = told(alice, database).get("round_number")
+    assert (one and (one["step"], one["post"]["title"])) == ((25, "The new") if is_said else None)
+
+
+@pytest.mark.parametrize(
+    ("state", "is_said"),
+    [
+        (State.SENT, False),
+        (State.UNKNOWN, False),
+        (State.FAILED, True),
+        (State.SKIPPED, True),
+        (State.SUPPRESSED, True),
+        (State.DEFERRED, True),
+    ],
+)
+def test_only_a_mail_that_may_have_arrived_has_told_it(
+    alice: Author, database: Database, state: State, is_said: bool
+) -> None:
+    """Of a mail that was refused there is a snapshot too."""
+    alice.post("new", START - 7 * DAY, 31)
+    alice.mailed(2)
+    alice.mailed(1, state)
+    alice.add(Snapshot, user_id="alice", period="2026-W45", told="milestones", created_at=START)
+    assert ("round_number" in told(alice, database)) == is_said
+
+
+def test_after_a_break_the_highest_number_is_told_and_posts_before_the_break_count(
+    alice: Author, database: Database
+) -> None:
+    alice.post("before", START - 21 * DAY - 2 * DAY - HOUR, 30)
+    alice.post("ten", START - 14 * DAY, 12)
+    alice.post("fifty", START - 7 * DAY, 60)
+    alice.post("again", START + HOUR, 55)
+    alice.mailed(3)
+    one = told(alice, database)["round_number"]
+    assert (one["step"], one["post"]["id"], one["of"]) == (50, "fifty", None)
+    alice.rows = {}
+    alice.mailed(1)
+    assert "round_number" not in told(alice, database)
+
+
+def test_an_author_of_very_many_posts_is_told_of_the_weeks_that_are_at_hand(
+    alice: Author, database: Database
+) -> None:
+    """Of the weeks beyond the latest fifty posts it is unknown which was the first."""
+    for n in range(60):
+        alice.post(f"few{n}", START - 7 * DAY + n * HOUR, 1)
+    alice.post("hidden", START - 8 * DAY, 31)
+    alice.post("new", START, 12)
+    alice.mailed(3)
+    alice.add(Judgement, post_id="hidden", views=31, reach=31, audience=31, engagers=0)
+    assert "round_number" not in told(alice, database)
+
+
+def test_every_number_is_told_once_in_the_first_mail_within_four_weeks(database: Database) -> None:
+    """Forty authors with mails and posts by the dice, held against a count of what they had."""
+    dice = random.Random(7)
+    weeks = range(11, -1, -1)
+    posted: dict[str, list[list[int]]] = {}
+    mailed: dict[str, set[int]] = {}
+    for n in range(40):
+        one = Author(f"u{n}")
+        often = dice.choice((0.2, 0.5, 0.9))
+        mailed[one.name] = {ago for ago in weeks if ago and dice.random() < often} | {12}
+        sizes = [3, 8, 11, 20, 26, 30, 52, 60][: 2 + n % 7]
+        posted[one.name] = [dice.choices(sizes, k=dice.randrange(3)) for _ in weeks]
+        for ago, counts in zip(weeks, posted[one.name], strict=True):
+            for m, count in enumerate(counts):
+                one.post(f"{one.name}-{ago}-{m}", START - ago * 7 * DAY + m * HOUR, count)
+        for ago in mailed[one.name]:
+            one.mailed(ago)
+        one.settle(database)
+    late, heard = 0, []
+    for ago in weeks:
+        for user, found in _numbers(database, tuple(posted), WEEK.shift(-ago)).items():
+            last = min(n for n in mailed[user] if n > ago)
+            first = max(0, 11 - min(last - 1, ago + 3))
+            best = max([0, *(n for week in posted[user][:first] for n in week)])
+            since = [n for week in posted[user][first : 12 - ago] for n in week]
+            step = round_number(max(since, default=0))
+            assert found == (step if step and step > best else None), (user, ago)
+            heard += [(user, found)] * (found is not None and ago in mailed[user])
+            late += found is not None and found not in map(round_number, posted[user][11 - ago])
+    assert len(set(heard)) == len(heard) > 20
+    assert late > 20
+
+
+def _numbers(database: Database, users: tuple[str, ...], week: Period) -> dict[str, int | None]:
+    """What all of them would be told in a mail of this week."""
+    batch = Batch(week, ZONE, users)
+    with database.reading() as session:
+        records = round_numbers.load(session, batch)
+    told_ = {user: round_numbers.build(one, batch) for user, one in records.items()}
+    return {user: one["step"] if (one := told_.get(user)) else None for user in users}
 
 
 # --- the best week -------------------------------------------------------------------------------
@@ -359,9 +510,7 @@ def test_a_number_that_was_reached_without_a_mail_is_told_in_the_next(
         alice.post(f"p{n}", START - n * 7 * DAY + HOUR)
     alice.post("old", START - 30 * 7 * DAY, people=1)
     for ago in (mail, 20):
-        alice.add(
-            Snapshot, user_id="alice", period=str(WEEK.shift(-ago)), told="next", created_at=START
-        )
+        alice.mailed(ago)
     found = told(alice, database).get("streak")
     assert (found and found["weeks"]) == said_of
 

@@ -91,6 +91,16 @@ def test_three_posts_in_common_make_a_suggestion_with_the_reason(database: Datab
     assert bob["latest"]["url"] == "https://town.example/b1"
 
 
+def test_of_somebody_who_reacts_to_everything_no_reason_may_be_left(database: Database) -> None:
+    """Only the latest hundred of a person's acts are looked at: without one nobody is suggested."""
+    there = alike()
+    for n in range(public.LOOKED_AT - 1):
+        there.post(f"later{n}", "carol", 40 + n / 10)
+        there.react(f"later{n}", ["bob"])
+    there.settle(database)
+    assert suggested(database) == []
+
+
 def test_two_posts_in_common_are_chance(database: Database) -> None:
     alike(2).settle(database)
     assert suggested(database) == []

@@ -16,6 +16,7 @@ from digest.address import key_of
 from digest.database import Database
 from digest.demo.circles import GROUPS, faithful, fans, listening, spans
 from digest.demo.people import NAMED, Habit, Person, person, place_among_writers
+from digest.demo.rhythm import DAY, HOUR, SATURDAY, WEEK, WEEKS, days, delay, waking, weekday
 from digest.demo.stories import ARABIC, Story, stories
 from digest.ingest import Report, ingest_rows
 from digest.ingest.rows import (
@@ -33,16 +34,12 @@ from digest.ingest.rows import (
 from digest.ingest.values import stored
 from digest.window import Period, last_full_week, zone
 
-WEEKS = 20
 SLICE = 2000
 """People who are written at once."""
 
 SITE = "https://fieldnotes.example"
 _SMALL = 1000
-_HOUR, _DAY, _WEEK = 3600, 86_400, 604_800
 _VIA = ("feed",) * 11 + ("search",) * 4 + ("profile",) * 2 + ("repost",) * 2 + ("group",)
-_WEEKDAYS = (0.9, 1.0, 1.0, 0.95, 0.8, 0.6, 0.75)
-"""How readily people read on each day, Monday first."""
 
 
 class _Calendar(NamedTuple):
@@ -112,7 +109,7 @@ def _rows(members: range, circle: _Circle, calendar: _Calendar, seed: int) -> It
         name = f"{seed} {calendar.week} {index}"
         random, company = Random(name), Random(f"{name} company")  # noqa: S311 - no secrets here
         who = person(index, circle.pull, random)
-        followers = fans(who.pull, circle.readers, company)
+        followers = [] if who.is_new else fans(who.pull, circle.readers, company)
         yield from _all_of(_Life(index, who, circle, calendar, random, followers, company))
 
 
@@ -120,7 +117,7 @@ def _all_of(life: _Life) -> Iterator[Row]:
     """A person, their followers and groups, their posts and what became of these."""
     who, random = life.who, life.random
     email = f"{who.handle}@fieldnotes.example"
-    joined = life.calendar.start - random.randrange(30 * _DAY, 900 * _DAY)
+    joined = life.calendar.start - random.randrange(30 * DAY, 900 * DAY)
     yield UserRow(
         who.handle,
         who.name,
@@ -131,7 +128,8 @@ def _all_of(life: _Life) -> Iterator[Row]:
         who.timezone,
         _instant(joined),
     )
-    for follower in sorted({_member(life) for _ in range(random.randrange(2, 14))}):
+    most = 5 if who.is_new else 14
+    for follower in sorted({_member(life) for _ in range(random.randrange(2, most))}):
         since = random.randrange(joined, life.calendar.last)
         if follower != who.handle:
             yield FollowRow(who.handle, follower, _instant(since))
@@ -139,7 +137,7 @@ def _all_of(life: _Life) -> Iterator[Row]:
         yield FollowRow(
             who.handle, fan, _instant(since), None if until is None else _instant(until)
         )
-    groups = [id_ for id_ in GROUPS if random.random() < 0.3]
+    groups = [id_ for id_ in GROUPS if random.random() < 0.3 and not who.is_new]
     for id_ in [*groups, *listening(groups, life.company)]:
         yield MembershipRow(id_, who.handle, _instant(joined))
     yield from _posts(life, groups)
@@ -172,23 +170,10 @@ def _posts(life: _Life, groups: list[str]) -> Iterator[Row]:
 
 
 def _moments(life: _Life) -> Iterator[int]:
-    """When somebody posts: nearly everybody this week and last, and now and then before."""
-    who, random, last = life.who, life.random, life.calendar.last
-    recent = 9 if who.habit is Habit.QUIET else 2
-    # People have their rhythm: evenly spread, give or take a week, so that there is a usual.
-    step = (WEEKS - recent) / max(who.posts, 1)
-    weeks = [min(WEEKS - 1, int(recent + step * (n + random.random()))) for n in range(who.posts)]
-    if who.habit is Habit.LEADING:
-        weeks = [n % WEEKS for n in range(who.posts)]
-    elif who.habit is not Habit.QUIET:
-        weeks[:2] = [0, 0 if random.random() < 0.3 else 1]
-    if who.habit is Habit.ARCHIVE:
-        weeks[-1] = WEEKS + 14
-    for weeks_ago in weeks:
-        days = (0, 1, 2, 3) if weeks_ago == 0 else (0, 1, 2, 3, 4, 5, 6, 6)
-        day = random.choice((0, 1, 2) if who.habit is Habit.LEADING else days)
-        hour = min(max(random.gauss(17, 4), 6), 22.5)
-        local = last - weeks_ago * _WEEK + day * _DAY + int(hour * _HOUR)
+    """When somebody posts, in no order."""
+    for weeks_ago, day in days(life.who, life.random):
+        hour = min(max(life.random.gauss(17, 4), 6), 22.5)
+        local = life.calendar.last - weeks_ago * WEEK + day * DAY + int(hour * HOUR)
         yield local - _offset(life)
 
 
@@ -206,16 +191,18 @@ def _reads(life: _Life, moment: int, *, first: bool, last: bool) -> list[_Read]:
     """Who opened a post and when: a rush in the first hours, some days of talk, a long tail."""
     who, random, calendar = life.who, life.random, life.calendar
     offset = _offset(life)
-    end = calendar.now if who.habit is not Habit.QUIET else calendar.last - 3 * _WEEK
-    steady = who.habit is Habit.LEADING
+    end = calendar.now if who.habit is not Habit.QUIET else calendar.last - 3 * WEEK
+    steady = who.habit is Habit.LEADING or who.is_new
     luck = random.lognormvariate(-0.05, 0.25) if steady else random.lognormvariate(-0.25, 0.7)
-    if steady and last:
+    if who.habit is Habit.LEADING and last:
         luck = 2.6
+    if who.is_new:
+        luck *= 1.9 if first else 0.5 if weekday(moment + offset) == SATURDAY else 1
     number = round(who.pull * luck)
-    times = [_waking(moment + _delay(random), offset, random) for _ in range(number)]
+    times = [waking(moment + delay(random), offset, random) for _ in range(number)]
     if who.habit is Habit.ARCHIVE and first:
-        found = calendar.last + int(1.4 * _DAY)
-        times += [_waking(found + _delay(random), offset, random) for _ in range(380)]
+        found = calendar.last + int(1.4 * DAY)
+        times += [waking(found + delay(random), offset, random) for _ in range(380)]
     reads: list[_Read] = []
     for at in sorted(times):
         if at >= end:
@@ -249,31 +236,14 @@ def _seen(life: _Life, id_: str, moment: int, reads: list[_Read]) -> Iterator[Ro
 
 def _readings(id_: str, times: list[int], moment: int, calendar: _Calendar) -> Iterator[Row]:
     """A platform's totals each morning; they lose ten views now and then and find them again."""
-    day = moment - moment % _DAY + _DAY + 5 * _HOUR
+    day = moment - moment % DAY + DAY + 5 * HOUR
     seen = 0
     while day < calendar.now:
         while seen < len(times) and times[seen] < day:
             seen += 1
-        lost = 10 if seen > 40 and (day // _DAY) % 19 == 0 else 0
+        lost = 10 if seen > 40 and (day // DAY) % 19 == 0 else 0
         yield CounterRow(id_, _instant(day), seen - lost, seen // 21, seen // 160, seen // 75)
-        day += _DAY
-
-
-def _delay(random: Random) -> int:
-    luck = random.random()
-    mean = 8 * _HOUR if luck < 0.6 else 50 * _HOUR if luck < 0.87 else 30 * _DAY
-    return int(random.expovariate(1 / mean)) + 30
-
-
-def _waking(at: int, offset: int, random: Random) -> int:
-    """Move a moment out of the night, and now and then out of the weekend."""
-    local = at + offset
-    if random.random() > _WEEKDAYS[(local // _DAY + 3) % 7]:
-        at += int(1.5 * _DAY * random.random())
-        local = at + offset
-    if (local // _HOUR) % 24 < 6 and random.random() < 0.85:
-        at += 7 * _HOUR
-    return at
+        day += DAY
 
 
 def _member(life: _Life) -> str:

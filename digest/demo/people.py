@@ -17,6 +17,7 @@ class Habit(Enum):
     COUNTED = "is read on a platform that gives totals only"
     LEADING = "has the post that everybody reads this week"
     ARCHIVE = "has an old post that is found again this week"
+    BEGINNING = "began two weeks ago; how many see a post of Saturday nobody knows on Sunday"
 
 
 class Person(NamedTuple):
@@ -30,6 +31,11 @@ class Person(NamedTuple):
     pull: float
     posts: int
     habit: Habit = Habit.USUAL
+
+    @property
+    def is_new(self) -> bool:
+        """Hardly followed yet, and in no group."""
+        return self.habit is Habit.BEGINNING
 
 
 NAMED = (
@@ -59,7 +65,7 @@ NAMED = (
     Person("nia", "Nia Pritchard", "Europe/London", "cy-GB", "books", 35, 11),
     Person("hoang", "Hoàng Minh", "Asia/Ho_Chi_Minh", "vi-VN", "crafts", 65, 11),
     Person("eva", "Eva Nováková", "Europe/Prague", "cs-CZ", "crafts", 48, 11),
-    Person("sam", "Sam", "America/St_Johns", "en-CA", "repair", 30, 10),
+    Person("sam", "Sam", "America/St_Johns", "en-CA", "repair", 150, 10, Habit.BEGINNING),
     Person("zeynep", "Zeynep Aydın", "Europe/Istanbul", "tr-TR", "kitchen", 58, 11),
     Person("tane", "Tāne Walker", "Pacific/Chatham", "en-NZ", "nature", 25, 10),
     Person("ester", "Ester Halonen", "Europe/Helsinki", "fi-FI", "garden", 42, 11),

@@ -130,15 +130,6 @@ def told_lately(session: Session, batch: Batch, section: str, weeks: int) -> set
     }
 
 
-def weeks_since_mail(session: Session, batch: Batch) -> dict[str, int]:
-    """How many weeks ago each author's last mail was; 1 (last week) where none is known."""
-    ago = {str(batch.period.shift(-n)): n for n in range(1, WEEKS + 1)}
-    return {
-        user: min((ago[week.period] for week in past.weeks if week.told), default=1)
-        for user, past in batch.fact(session, histories).items()
-    }
-
-
 def keep(session: Session, found: dict[str, History], now: datetime) -> None:
     """Store the weeks that were worked out from facts; those stored before stay as they are."""
     at = written(session, now)

@@ -1,68 +1,19 @@
-"""Communities that lean on every guard: each is as little, as much or as odd as data can be.
-
-Every word that a user wrote begins with ``MARK``, so that what is left of a mail is ours. A title
-begins with its post's id and a name with its person's.
-"""
+"""Communities that lean on every guard: each is as little, as much or as odd as data can be."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from tests.community import MONDAY, Community
+from tests.claims.nearly import nearly
+from tests.claims.place import DAY, HOUR, WEEK, Place, marked, some
+from tests.community import MONDAY
 from tests.conversions import read
 
-MARK = "¤"
-HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
 OFTEN = 12
 """Weeks of history that the larger communities have."""
-BAIT = ("because", "caused", "will gain", "thanks to", "read", "27 % of 3 people", "100%")
 KINDS = ("question", "information", "opinion")
-
-
-def marked(words: str) -> str:
-    return " ".join(MARK + word for word in words.split())
-
-
-class Place(Community):
-    """A community whose people and posts have marked words, and the ways in which it lives."""
-
-    def __init__(self, seed: int = 1) -> None:
-        super().__init__()
-        self.dice = random.Random(seed)
-
-    def people(self, *ids: str, timezone: str = "UTC") -> None:
-        for id_ in ids:
-            self.user(id_, marked(f"{id_} because"), timezone)
-
-    def told(self, id_: str, author: str, at: datetime | None, **more: Any) -> str:
-        title = marked(f"{id_} {self.dice.choice(BAIT)} post")
-        words = {"title": title, "text": marked(f"of {id_} which will gain 5 because"), "kind": ""}
-        self.post(id_, author, at, **(words | more))
-        return id_
-
-    def seen(
-        self, post: str, at: datetime, people: list[str], hours: float = 40, via: str = ""
-    ) -> None:
-        for person in people:
-            self.view(post, at + self.dice.uniform(0.1, hours) * HOUR, person, via=via)
-
-    def group(self, id_: str, members: list[str]) -> None:
-        self.rows["groups"].append({"id": id_, "name": marked(f"{id_} group")})
-        for one in members:
-            row = {"group_id": id_, "user_id": one, "since": (MONDAY - 60 * WEEK).isoformat()}
-            self.rows["memberships"].append(row)
-
-    def follow(self, who: str, by: str, since: datetime, until: datetime | None = None) -> None:
-        row = {"follower_id": by, "followee_id": who, "since": since.isoformat()}
-        self.rows["follows"].append(row | {"until": until.isoformat() if until else ""})
-
-
-def some(prefix: str, number: int, first: int = 0) -> list[str]:
-    return [f"{prefix}{n}" for n in range(first, first + number)]
 
 
 def small() -> Place:
@@ -190,6 +141,48 @@ def logged() -> Place:
     return place
 
 
+def lasting() -> Place:
+    """Posts that grow on their last day, or nearly; rows of weeks; people who act alike."""
+    place = Place(8)
+    fans = some("fan", 40)
+    place.people("grow", "rest", "young", "nearly", "steady", "twin", "other", "half", *fans)
+    end = MONDAY + WEEK
+    for who, earlier, late, last in (
+        ("grow", 12, 3, 30),
+        ("rest", 9, 0, 26),
+        ("young", 7, 0, 30),
+        ("nearly", 12, 3, 19),
+    ):
+        for n in range(earlier, -1, -1):
+            at = end - 9 * DAY - n * 2 * DAY - n * HOUR
+            place.seen(place.told(f"p-{who}{n}", who, at), at, fans[: 9 + n % 3], 20)
+            if n:
+                place.seen(f"p-{who}{n}", at + 8 * DAY, fans[20 : 20 + late], 20)
+            else:
+                place.seen(f"p-{who}0", end - DAY, fans[:last], 23)
+        for actor in ("twin", "other", "half")[: 3 if who in {"grow", "rest"} else 2]:
+            place.reaction(f"p-{who}1", actor, "like", MONDAY - 5 * DAY)
+    for n in range(28):
+        at = MONDAY - n * WEEK + 30 * HOUR
+        place.seen(place.told(f"p-steady{n}", "steady", at), at, fans[:3])
+    place.told("p-steady-more", "steady", MONDAY + 40 * HOUR)
+    for who in ("twin", "other", "half"):
+        place.seen(place.told(f"p-{who}", who, MONDAY), MONDAY, fans[:3])
+    return place
+
+
+def metered() -> Place:
+    """Counters that were read for the first time, of posts from before: totals and no week."""
+    place = Place(9)
+    place.people("all", "acts", "few", "zero")
+    kinds = (("all", 40, 1), ("acts", 0, 3), ("few", 1, 0), ("zero", 0, 0))
+    for n in range(7):
+        for who, views, likes in kinds:
+            place.told(f"p-{who}{n}", who, MONDAY - (2 + n) * WEEK)
+            place.counter(f"p-{who}{n}", MONDAY + DAY, views * n, likes=likes)
+    return place
+
+
 def wild(seed: int) -> Place:
     """Anything, near the guards: a few authors, weeks and readers by the dice."""
     place = Place(seed)
@@ -266,4 +259,7 @@ PLACES: dict[str, Callable[[], Place]] = {
     "busy": busy,
     "logged": logged,
     "guessing": guessing,
+    "lasting": lasting,
+    "nearly": nearly,
+    "metered": metered,
 } | {f"wild {seed}": lambda seed=seed: wild(seed) for seed in range(11, 16)}

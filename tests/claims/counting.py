@@ -82,6 +82,8 @@ class Ground:
         for row in rows[Membership]:
             self.members[row["group_id"]].append(row)
         self.guesses: list[tuple[str, str, int]] = []
+        self.told: dict[tuple[str, str, int], str] = {}
+        self.mailed: dict[str, str] = {}
         self._weeks: dict[tuple[str, str], Week] = {}
 
     def _by_post(self, rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
@@ -171,7 +173,11 @@ class Ground:
         return min((row["at"] for of in self.readings.values() for row in of), default=None)
 
     def earlier(self, user: str, period: str, metric: str) -> list[float]:
-        """The whole weeks before, up to 26, oldest first, from that of the first fact of the kind.
+        """The known weeks before, up to 26, oldest first."""
+        return [count for _, count in self.weeks_before(user, period, metric)]
+
+    def weeks_before(self, user: str, period: str, metric: str) -> list[tuple[int, float]]:
+        """How many weeks ago, and the count; from the week of the first fact of the kind.
 
         Per 168 hours, where clocks changed.
         """
@@ -196,7 +202,7 @@ class Ground:
                 continue  # nobody knows how many people they were
             count = {"reach": len(week.people), "views": week.views or 0}
             hours = (end.astimezone(UTC) - begin.astimezone(UTC)) / timedelta(hours=1)
-            found.append(count.get(metric, week.reactions) * 168 / hours)
+            found.append((ago, count.get(metric, week.reactions) * 168 / hours))
         return found
 
     # --- posts ----------------------------------------------------------------------------------
@@ -205,6 +211,30 @@ class Ground:
         """What a post had at the age of 48 hours, from any time before."""
         born = self.posts[post]["published_at"]
         return self.total([post], (born, born + AGE))
+
+    def seen_early(self, post: str) -> int | None:
+        """Views of a post at the age of 48 hours; None is unknown."""
+        born = self.posts[post]["published_at"]
+        if born is None:
+            return None
+        known = self.early(post).views
+        return self._or_zero(post, born) if known is None else known
+
+    def reach(self, post: str) -> int | None:
+        """People who had seen a post at that age; None where somebody is unknown."""
+        born = self.posts[post]["published_at"]
+        if born is None:
+            return None
+        early = self.early(post)
+        if early.views:
+            return None if early.anonymous else len(early.people)
+        return self._or_zero(post, born)
+
+    def _or_zero(self, post: str, born: datetime) -> int | None:
+        """Nobody came only where something of the author's had been seen before."""
+        author = self.posts[post]["author_id"]
+        before = [self.begun["view"].get(one, born) for one in self.by[author]]
+        return 0 if min(before) < born else None
 
     def judged(self, user: str, end: datetime) -> list[str]:
         """Posts that were 48 hours old by then, oldest first."""

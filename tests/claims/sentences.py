@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from math import ceil, exp, floor, log, sqrt
 from statistics import median
 from typing import NamedTuple
 
-from tests.claims.communities import MARK
 from tests.claims.counting import AGE, Span, Week, usual_range
+from tests.claims.place import MARK
 from tests.claims.writing import Mail, joined
 
 N = r"([\d,]+)"
@@ -200,21 +200,6 @@ def members(mail: Mail, post: str, reached: str, of: str) -> bool:
     return (number(reached), number(of)) == (len(saw), len(there)) and len(there) >= LEAST
 
 
-def carried(mail: Mail, of: str, part: str) -> bool:
-    return number(of) == len(week(mail).people) and number(of) > number(part) >= LEAST
-
-
-def reposter(mail: Mail, name: str, people: str) -> bool:
-    """Who reposted is public; who came is a group, and so never a small one."""
-    reposts = {
-        row["actor_id"]
-        for post in mail.ground.by[mail.user]
-        for row in mail.ground.acts[post]
-        if row["type"] == "repost"
-    }
-    return name in reposts and number(people) >= LEAST
-
-
 def kind(mail: Mail, posts: str) -> bool:
     return number(posts) >= 3 and len(mail.ground.judged(mail.user, mail.snapshot.end)) >= 6
 
@@ -270,17 +255,6 @@ def varied(mail: Mail, acts: str) -> bool:
     return number(acts) >= 30 and len(met) >= 5 and number(acts) == sum(met.values())
 
 
-def best_week(mail: Mail, of: str) -> bool:
-    """Twenty and eight known weeks; on record it beats all that are known."""
-    now = week(mail)
-    found = {"reach": len(now.people), "views": now.views or 0, "reactions": now.reactions}
-    metric = mail.snapshot.sections["headline"]["metric"]
-    count = found[metric] or 0
-    earlier = mail.ground.earlier(mail.user, mail.snapshot.period, metric)
-    best = "since" in of or max(earlier) < count
-    return best and count >= 20 and len(earlier) >= 8
-
-
 def answer(mail: Mail, people: str, post: str) -> bool:
     return early(mail, post, people)
 
@@ -311,7 +285,8 @@ class Rule(NamedTuple):
 
 
 UNITS = r"(people|person|views?|reactions?)"
-NAME = rf"{MARK}([\w-]+)(?: {MARK}\S+)*"
+PERSON = rf"{MARK}([\w-]+) {MARK}because"
+"""A name, of which the person's id is caught; before it may stand other words of users."""
 RULES = [
     Rule("reach", rf"posts were seen by {N} (?:people|person)", seen),
     Rule("views", rf"posts had {N} views? (?!this|in)", views),
@@ -336,33 +311,13 @@ RULES = [
     Rule("four weeks", rf"four weeks, {N} of your roughly {N} followers saw", union),
     Rule("regulars", rf"{N} (?:people|person) saw at least half of your posts", regulars),
     Rule("group", rf"{POST} Seen by {N} of {N} other members", members),
-    Rule("carried", rf"Of the {N} people who saw your posts, {N} (?:came|do)", carried),
-    Rule("reposter", rf"The repost by {NAME} brought most: {N} (?:people|person)", reposter),
     Rule("kind", rf"{N} posts? · (?:responded to by about|about [\d.]+ reactions per)", kind),
     Rule("kinds compared", r"by more than chance alone would make likely", compared),
     Rule("hours", r"More of your readers are around in the hours after", around),
     Rule("along", rf"At least about {N} people follow along\. {N} people reacted", along),
     Rule("estimate", rf"Probably seen by {N}–{N} people", likely),
     Rule("focus", rf"The {N} reactions of the last eight weeks are", varied),
-    Rule("best week", r"Your best week (since \w+|of the \d+ on record)", best_week),
     Rule("answer", rf"{N} (?:people|person) saw “{POST}”", answer),
     Rule("own guesses", rf"Over your last {N} guess(?:es)? you guess about {N}%", record),
     Rule("others' guesses", rf"the typical person guesses about {N}% of the real", everybody),
 ]
-
-
-def unfounded(mail: Mail, found: Counter[str]) -> Iterator[str]:
-    """Claims that the facts do not carry; ``found`` counts those that were looked at."""
-    text = joined(mail.text)
-    for rule in RULES:
-        for match in re.finditer(rule.pattern, text):
-            found[rule.name] += 1
-            said = [_known(mail, value) for value in match.groups()]
-            if not rule.holds(mail, *said):
-                yield f"{rule.name}: {match.group()}"
-
-
-def _known(mail: Mail, value: str | None) -> str | None:
-    """The demo's posts have ids without the letter by which titles are told from names."""
-    bare = (value or "").removeprefix("p-")
-    return bare if value != bare and bare in mail.ground.posts else value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from tests.claims.communities import MARK
+from tests.claims.place import MARK
 from tests.claims.sentences import STUDY
 from tests.claims.writing import Mail, joined, own, plain
 

@@ -12,8 +12,8 @@ from digest import snapshots
 from digest.compose import Snapshot
 from digest.deciding import decide
 from digest.window import Period
-from tests.claims.communities import MARK
 from tests.claims.counting import Ground
+from tests.claims.place import MARK
 from tests.office import MONDAY, Office
 
 LANGUAGES = ("de", "es", "fr", "ja", "ar")

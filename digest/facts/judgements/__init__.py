@@ -5,6 +5,7 @@ later posts are compared with. A post with an unknown time of publication is nev
 """
 
 from digest.facts.judgements.careers import (
+    EARLIER,
     OUTSTANDING,
     USUAL_FROM,
     Career,
@@ -17,6 +18,7 @@ from digest.facts.judgements.figures import HOURS, Judged, judged
 from digest.facts.judgements.priors import Priors, priors, site_priors
 
 __all__ = [
+    "EARLIER",
     "HOURS",
     "OUTSTANDING",
     "USUAL_FROM",

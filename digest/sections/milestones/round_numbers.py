@@ -1,26 +1,31 @@
 """The first post that reached a round number of people, or of views where people are unknown.
 
 Posts are compared by what they had at 48 hours, as everywhere. The first of all is said only where
-that is known of every earlier post of the author; else it is the first of so many.
+that is known of every earlier post of the author; else it is the first of so many. Weeks that
+brought no mail are told of in the next one.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from math import log10
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, func, or_, select
+from sqlalchemy import bindparam, case, func, or_, select
 from sqlmodel import Session
 
+from digest import window
 from digest.database import among, fetch
-from digest.facts import Batch, posts
-from digest.facts.judgements import HOURS, USUAL_FROM, Career, Judged, careers
+from digest.facts import Batch, bounds, posts, slot
+from digest.facts.judgements import EARLIER, HOURS, USUAL_FROM, Career, Judged, add_words, careers
+from digest.facts.mailed import weeks_since_mail
 from digest.models import Judgement, table
 from digest.sections.top_posts import EXCERPT
 from digest.text import clean
 
 LEAST = 10
+WEEKS = 4
+"""A number that was reached longer ago is not told any more."""
 _judgements = table(Judgement)
 
 
@@ -46,9 +51,13 @@ def round_number(count: int) -> int | None:
     return max(step for step in (ten, ten * 5 // 2, ten * 5) if step <= count)
 
 
+_published = posts.c.published_at
+# A post of an unknown time is taken for an early one: its figure is never known.
+_week = case((_published.is_(None), 0), else_=slot(_published, WEEKS)).label("week")
 _EARLIER = (
     select(
         posts.c.author_id,
+        _week,
         func.count(posts.c.id),
         func.count(_judgements.c.reach),
         func.max(_judgements.c.reach),
@@ -58,48 +67,77 @@ _EARLIER = (
     .join_from(posts, _judgements, _judgements.c.post_id == posts.c.id, isouter=True)
     .where(
         among(posts.c.author_id, "users"),
-        or_(posts.c.published_at.is_(None), posts.c.published_at < bindparam("before")),
+        or_(_published.is_(None), _published < bindparam("before")),
     )
-    .group_by(posts.c.author_id)
+    .group_by(posts.c.author_id, _week)
 )
+"""Posts before this week's new ones, by the week in which they were judged; all older ones in 0."""
 
 
 def load(session: Session, batch: Batch) -> dict[str, Record]:
-    """Authors of whom a new post passed a round number that no judged post before it had."""
+    """Authors of whom a post since the last mail passed a number that no judged one before had."""
     judged = batch.fact(session, careers)
+    if not any(_count(post) >= LEAST for career in judged.values() for post in career.judged):
+        return {}
+    since = batch.fact(session, weeks_since_mail)
+    starts = [_published_from(batch, n) for n in range(WEEKS)]
+    weeks = {user: _weeks(career, since.get(user, 1), starts) for user, career in judged.items()}
     likely = {
         user: record
         for user, career in judged.items()
-        if (record := _of_career(career)) is not None
+        if (record := _of_career(career, starts[weeks[user] - 1])) is not None
     }
     if not likely:
         return {}
-    before = batch.window.start - timedelta(hours=HOURS)
-    for author, earlier, *figures in fetch(session, _EARLIER, users=list(likely), before=before):
-        record = likely[author]
-        known, highest = figures[:2] if record.unit == "reach" else figures[2:]
-        likely[author] = record._replace(
-            earlier=earlier,
-            known=record.known + known,
-            highest=max(record.highest, highest or 0),
-        )
+    asked = bounds([starts[-1], *reversed(starts)]) | {"before": starts[0]}
+    for author, week, earlier, *figures in fetch(session, _EARLIER, users=list(likely), **asked):
+        if week <= WEEKS - weeks[author]:
+            likely[author] = _added(likely[author], earlier, figures)
+    add_words(session, [record.post for record in likely.values() if not record.post.new])
     return likely
 
 
-def _of_career(career: Career) -> Record | None:
+def _published_from(batch: Batch, ago: int) -> datetime:
+    """From when on posts were judged in the week so many weeks ago, or later."""
+    return window.week(batch.period.shift(-ago), batch.tz).start - timedelta(hours=HOURS)
+
+
+def _weeks(career: Career, since: int, starts: list[datetime]) -> int:
+    """Of how many weeks, this one included, nothing was told yet and all posts are at hand."""
+    full = len(career.judged) >= EARLIER
+    whole = sum(not full or career.judged[-1].published_at < start for start in starts)
+    return max(1, min(since, whole))
+
+
+def _added(record: Record, earlier: int, figures: list[int | None]) -> Record:
+    """The record and what is stored of so many posts before it."""
+    known, highest = figures[:2] if record.unit == "reach" else figures[2:]
+    return record._replace(
+        earlier=record.earlier + earlier,
+        known=record.known + (known or 0),
+        highest=max(record.highest, highest or 0),
+    )
+
+
+def _of_career(career: Career, since: datetime) -> Record | None:
     """The record as far as the author's latest posts tell; the stored ones are yet to be asked."""
-    new = sorted((post for post in career.new if _count(post)), key=lambda post: post.published_at)
+    late = [post for post in career.judged if post.published_at >= since and _count(post)]
+    new = sorted(late, key=lambda post: post.published_at)
     highest = max(new, key=_count, default=None)
     step = highest and round_number(_count(highest))
     if not highest or not step:
         return None
     unit = _unit(highest)
     first = next(post for post in new if _unit(post) == unit and _count(post) >= step)
-    old = {p.id: getattr(p, unit) for p in career.judged if not p.new}
-    if any((count or 0) >= step for count in old.values()):
+    before = [post for post in career.judged if post.published_at < since]
+    if any((getattr(post, unit) or 0) >= step for post in before):
         return None
-    fresh = [old[p.id] for p in career.fresh if not p.new and old[p.id] is not None]
-    return Record(first, unit, step, 0, len(fresh), max(fresh, default=0))
+    unkept = {post.id for post in career.fresh}
+    asked = [post for post in before if post.id in unkept]
+    meanwhile = [p for p in career.judged if since <= p.published_at < first.published_at]
+    figures = [getattr(post, unit) for post in [*asked, *meanwhile]]
+    known = [count for count in figures if count is not None]
+    return Record(first, unit, step, len(meanwhile), len(known), max(known, default=0))
 
 
 def _unit(post: Judged) -> str:

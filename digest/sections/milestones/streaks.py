@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sqlmodel import Session
 
 from digest.facts import Batch
-from digest.facts.history import weeks_since_mail
+from digest.facts.mailed import weeks_since_mail
 from digest.facts.regularity import WEEKS, posted, regularity
 
 RARITY = {3: 0.3, 5: 0.4, 10: 0.5, 25: 0.7, 50: 0.8, 100: 0.9}
@@ -35,7 +35,7 @@ def load(session: Session, batch: Batch) -> dict[str, Row]:
             break
         for user, own in posted(session, batch, unbroken, before).items():
             weeks[user] += own.streak
-    since = weeks_since_mail(session, batch) if weeks else {}
+    since = batch.fact(session, weeks_since_mail) if weeks else {}
     return {user: Row(row, since.get(user, 1)) for user, row in weeks.items()}
 
 

@@ -53,7 +53,7 @@ def candidates(acts: PublicActs, author: str) -> list[Companion]:
     since = acts.end - ACTIVE
     pool = {*_alike(acts, author), *_sharing(acts, author), *_answering(acts, author)} - {author}
     recent = sorted(person for person in pool if acts.last[person] >= since)
-    return [_measured(acts, author, person) for person in recent]
+    return [one for person in recent if _has_reason(one := _measured(acts, author, person))]
 
 
 def best(among: Sequence[Companion], number: int) -> list[Companion]:
@@ -77,6 +77,12 @@ def _reason(one: Companion, similar: float, shared: float, answering: float) -> 
         "shared": shared if one.shared >= SHARED_FROM else -1,
     }
     return max(ranks, key=lambda reason: ranks[reason])
+
+
+def _has_reason(one: Companion) -> bool:
+    """Whether one is left: only somebody's latest posts and acts are looked at closely."""
+    enough = len(one.both) >= BOTH_FROM, one.shared >= SHARED_FROM, one.replied >= REPLIED_FROM
+    return any(enough)
 
 
 def _alike(acts: PublicActs, author: str) -> list[str]:
