@@ -11,7 +11,7 @@ def nearly() -> Place:
     place = Place(10)
     fans = some("fan", 40)
     weekly = ("lately", "best", "hardly", "brand")
-    place.people(*weekly, "topical", "rising", "before", "daily", "quick", *fans)
+    place.people(*weekly, "topical", "rising", "before", "daily", "quick", "steady", *fans)
     for n in range(14):
         at = MONDAY - n * WEEK + 30 * HOUR
         for who in weekly[: 4 if n < 9 else 3]:
@@ -39,6 +39,9 @@ def nearly() -> Place:
         place.seen(place.told(f"p-quick{n}", "quick", at), at + 3 * HOUR, fans[: 20 - n % 2 * 14])
         for fan in fans[: 3 - n % 2 * 3]:
             place.reaction(f"p-quick{n}", fan, "like", at + HOUR)
+    for n in range(9):
+        at = MONDAY - max(2, n) * WEEK + (20 + n) * HOUR
+        place.seen(place.told(f"p-steady{n}", "steady", at), at, fans[:2])
     return place
 
 
