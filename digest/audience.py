@@ -74,13 +74,17 @@ _WRITES = select(_posts.c.id).where(_posts.c.author_id == _users.c.id)
 _POSTED = select(func.max(_posts.c.published_at)).where(
     _posts.c.author_id == _users.c.id, _posts.c.published_at < bindparam("before")
 )
+_LOCALE = func.coalesce(_subscriptions.c.locale, _users.c.locale)
+_LOCALES = select(_LOCALE.distinct()).join_from(
+    _users, _subscriptions, _subscriptions.c.user_id == _users.c.id
+)
 _AUTHORS = (
     select(
         _users.c.id,
         _users.c.name,
         _users.c.email,
         _users.c.email_key,
-        func.coalesce(_subscriptions.c.locale, _users.c.locale).label("locale"),
+        _LOCALE.label("locale"),
         _subscriptions.c.unsubscribed_at,
         *_CHOSEN,
         func.coalesce(_subscriptions.c.weekday, 0).label("weekday"),
@@ -94,6 +98,11 @@ _AUTHORS = (
     .outerjoin(_suppressions, _suppressions.c.email_key == _users.c.email_key)
     .where(among(_users.c.id, "users"))
 )
+
+
+def locales(session: Session) -> list[str]:
+    """The locales of all who may get a mail; "" is that of the site."""
+    return [locale or "" for (locale,) in fetch(session, _LOCALES)]
 
 
 def authors(

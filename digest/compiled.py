@@ -12,6 +12,7 @@ import os
 import stat
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from hashlib import sha256
@@ -39,11 +40,29 @@ def kept(
 ) -> dict[str, CodeType]:
     """The code of each template, as it was kept in ``folder``, or made now and kept."""
     found = _load(folder / name) if folder else None
+    if found is None and folder and threading.active_count() == 1:
+        _make_apart(folder, name, make)
+        found = _load(folder / name)
     if found is None:
         found = make()
         if folder:
             _keep(folder, name, found)
     return found
+
+
+def _make_apart(folder: Path, name: str, make: Callable[[], dict[str, CodeType]]) -> None:
+    """Make it in a copy of this process: the 20 MiB that inlining needs are given back at its end.
+
+    If it fails for any reason nothing is kept, and this process will see the reason for itself.
+    """
+    copy = os.fork()
+    if copy:
+        os.waitpid(copy, 0)
+        return
+    try:
+        _keep(folder, name, make())
+    finally:
+        os._exit(0)
 
 
 def _load(file: Path) -> dict[str, CodeType] | None:

@@ -8,7 +8,7 @@ once: control and direction marks are gone, and whatever is not a web address is
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache, partial
@@ -144,6 +144,12 @@ class Renderer:
         self._pages: dict[str, tuple[Template, ...]] = {}
         prepared = self._prepared(words)
         self.stylesheet, self.markup = prepared.stylesheet, prepared.markup
+
+    def prepare(self, locales: Iterable[str]) -> None:
+        """Have the templates of these readers ready, before processes part that share them."""
+        for words in {self.languages.wording(locale) for locale in locales}:
+            if words.language not in self._pages:
+                self._prepared(words)
 
     def _prepared(self, words: Wording) -> Templates:
         templates = self._templates(words)

@@ -21,6 +21,7 @@ from typing import TypeVar
 
 import uvloop
 
+from digest.audience import locales
 from digest.config import Settings, arm_faults
 from digest.database import Database
 from digest.deciding import Workshop, domains, workshop
@@ -114,6 +115,8 @@ def send(
     templates are loaded once, and their memory is shared.
     """
     if workers > 1:
+        with shop.database.reading() as session:
+            shop.mailer.renderer.prepare(locales(session))
         crew = Crew(shop, scope, clock, workers=workers, limit=limit, command="send")
         report, came = until_stopped(lambda stop: crew.report(stop, progress), again=crew.kill)
     else:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import marshal
+import subprocess
+import sys
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -10,7 +12,6 @@ from typing import Any
 import pytest
 
 from digest import compiled
-from digest.inline import inline
 from digest.render import Renderer
 from tests.mails import BRAND, LINKS, snapshot
 
@@ -23,19 +24,12 @@ def rendered(cache: Path | None, overrides: Path | None = None) -> str:
     return Renderer(BRAND, cache=cache, overrides=overrides).render(snapshot(NEXT), LINKS).html
 
 
-def inlinings() -> int:
-    """How often a template was inlined, or asked for as it was inlined before."""
-    known = inline.cache_info()
-    return known.hits + known.misses
-
-
-def test_the_second_start_makes_the_same_mail_and_inlines_nothing(tmp_path: Path) -> None:
-    before = inlinings()
+def test_the_second_start_makes_the_same_mail_and_nothing_anew(tmp_path: Path) -> None:
     first = rendered(tmp_path)
-    after = inlinings()
-    assert after > before
+    (file,) = tmp_path.iterdir()
+    made = file.stat().st_ino
     assert rendered(tmp_path) == first
-    assert inlinings() == after
+    assert file.stat().st_ino == made
     assert rendered(None) == first
 
 
@@ -82,6 +76,44 @@ def test_where_nothing_can_be_kept_everything_is_made_anew(tmp_path: Path) -> No
     file = tmp_path / "a file"
     file.touch()
     assert rendered(file / "below") == rendered(None)
+
+
+APART = """
+import sys
+from pathlib import Path
+from digest.errors import TemplateError
+from digest.render import Renderer
+from tests.mails import BRAND, LINKS, snapshot
+from tests.test_compiled import NEXT
+own, cache = map(Path, sys.argv[1:])
+try:
+    renderer = Renderer(BRAND, cache=cache, overrides=own)
+    renderer.prepare(["de-AT", "de-DE", "fr", "tlh"])
+    print(len(list(cache.iterdir())), renderer.render(snapshot(NEXT), LINKS).html[:15])
+except TemplateError as error:
+    print(error.line, error.message)
+print("premailer" in sys.modules)
+"""
+
+
+def test_a_process_without_threads_keeps_nothing_of_what_inlining_needs(tmp_path: Path) -> None:
+    """Nor is what is wrong with a template lost with the process that found it."""
+
+    def told(*folders: str) -> list[str]:
+        paths = [tmp_path / folder for folder in folders]
+        words = [sys.executable, "-c", APART, *map(str, paths)]
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
+        assert done.stderr == ""
+        return done.stdout.splitlines()
+
+    (tmp_path / "own").mkdir()
+    assert told("own", "cache") == ["3 <!DOCTYPE html>", "False"]
+    part = tmp_path / "own" / "email" / "sections" / "next.html"
+    part.parent.mkdir(parents=True)
+    part.write_text("<p>\n{% if %}</p>")
+    line, premailer = told("own", "cache2")
+    assert line.startswith("2 ")
+    assert premailer == "True"
 
 
 def test_what_was_not_used_for_longest_goes(tmp_path: Path) -> None:

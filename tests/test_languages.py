@@ -381,31 +381,31 @@ SUBJECTS = {
     "de": (
         "„Why our build takes nine minutes“: 3-mal so viel wie üblich",
         "Eine ruhige Woche auf Fieldnotes",
-        "1 Person hat diese Woche deine Beiträge gesehen",
+        "„My first post“ wurde diese Woche gesehen",
         "1.284 Personen haben diese Woche deine Beiträge gesehen",
     ),
     "es": (
         "«Why our build takes nine minutes»: 3 veces lo habitual",
         "Una semana tranquila en Fieldnotes",
-        "1 persona vio tus publicaciones esta semana",
+        "«My first post» se vio esta semana",
         "1284 personas vieron tus publicaciones esta semana",
     ),
     "fr": (
         "« Why our build takes nine minutes » : 3 fois ton niveau habituel",
         "Une semaine calme sur Fieldnotes",
-        "1 personne a vu tes publications cette semaine",
+        "« My first post » a été vue cette semaine",
         "1 284 personnes ont vu tes publications cette semaine",
     ),
     "ja": (
         "「Why our build takes nine minutes」がふだんの3倍に",
         "Fieldnotes：静かな一週間",
-        "今週、1人があなたの投稿を見ました",
+        "今週、「My first post」を見た人がいます",
         "今週、1,284人があなたの投稿を見ました",
     ),
     "ar": (
         "«\u2068Why our build takes nine minutes\u2069»: 3× المعتاد لديك",
         "أسبوع هادئ على \u2068Fieldnotes\u2069",
-        "شاهد منشوراتك هذا الأسبوع شخص واحد",
+        "شوهد «\u2068My first post\u2069» هذا الأسبوع",
         "شاهد منشوراتك هذا الأسبوع 1,284 شخصًا",
     ),
 }
