@@ -180,6 +180,26 @@ class TestConnections:
         assert server.accepted == [BOB]
         assert server.connections == 2
 
+    def test_whoever_waits_for_a_connection_is_not_overtaken(self) -> None:
+        """A task that goes on with its next message at once stands behind those that wait."""
+        waiting = iter([ALICE, BOB, "c@people.example", "d@people.example"])
+
+        async def carry(sender: Sender) -> None:
+            for rcpt_to in waiting:
+                await sender.send(FROM, rcpt_to, BODY, yes)
+
+        async def story() -> list[str]:
+            async with ScriptedServer() as server:
+                async with (
+                    Sender(server.server(), connections=1) as sender,
+                    asyncio.TaskGroup() as group,
+                ):
+                    group.create_task(carry(sender))
+                    group.create_task(carry(sender))
+                return server.accepted
+
+        assert run(story()) == [ALICE, BOB, "c@people.example", "d@people.example"]
+
     def test_a_message_cancelled_before_its_turn_leaves_no_ghost_of_a_connection(self) -> None:
         """A pool that believes in a connection nobody holds would wait for it for ever."""
         script: Script = {
