@@ -22,9 +22,9 @@ from markupsafe import escape
 from digest.catalogues import SOURCE
 from digest.colour import palette
 from digest.compose import Snapshot
-from digest.facts.judgements import OUTSTANDING
 from digest.folders import catalogue_folders, template_folders
 from digest.languages import Languages
+from digest.news import news
 from digest.templating import Templates, run
 from digest.text import URL_LIMIT, http_url, shorten
 from digest.window import Period
@@ -46,8 +46,6 @@ _REPEATED = (
 _SAID_AGAIN = 4096
 """How many different figures and dates of a locale are kept as they were last said."""
 _NESTED = frozenset({str, dict, list})
-TOLD_FROM, COUNTED_FROM = 20, 3
-"""Below so many reactions, or views, the number is not the subject where there is a better one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +166,7 @@ class Renderer:
             self._prepared(words)
         in_subject, in_text, in_html = self._pages[words.language]
         language = words.language.replace("_", "-")
-        lead, second = _news(
-            sections, snapshot.lead, numbers=snapshot.numbers, asked=snapshot.asked
-        )
+        lead, second = news(sections, snapshot.lead, numbers=snapshot.numbers, asked=snapshot.asked)
         monday = Period.parse(snapshot.period).monday
         facts = {
             "brand": self._brand,
@@ -268,72 +264,6 @@ def _said(text: str) -> str:
     if not text.isprintable() and _UNSAFE.search(text):  # whatever is unsafe is not printable
         text = _UNSAFE.sub(lambda found: " " if found[0].isspace() else "", text)
     return text.strip()
-
-
-def _news(
-    sections: Mapping[str, Any], leading: str, *, numbers: bool, asked: str = ""
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The two best facts of the week, the first for the subject, the second for the preheader.
-
-    ``leading`` is the section whose own fact is stronger than what every mail has to tell, or "".
-    """
-    headline = sections.get("headline")
-    posts = [
-        post
-        for name in ("top_posts", "new_posts")
-        for post in sections.get(name, {}).get("posts", ())
-        if post["title"]
-    ]
-    news: list[dict[str, Any]] = []
-    if leading:
-        news.append({"kind": "told", "section": leading, "s": sections[leading]})
-    if "quiet" in sections:
-        best = sections["quiet"]["best"]
-        news += [{"kind": "quiet"}]
-        if best and best["title"]:
-            news.append({"kind": "best", "post": best})
-    if "so_far" in sections:
-        news.append({"kind": "so_far", "so_far": sections["so_far"]})
-    outstanding = max(posts, key=lambda post: post["times"] or 0, default=None)
-    if numbers and outstanding and (outstanding["times"] or 0) >= OUTSTANDING:
-        news.append({"kind": "times", "post": outstanding})
-    top = sections.get("top_posts", {}).get("posts", ())
-    first = top[0] if top and top[0]["title"] and top[0]["id"] != asked else None
-    if headline and headline[headline["metric"]]:
-        facts = _of_the_week(headline, sections.get("usual"), first)
-        # A post is named to lead only: beside a stronger fact the plain total says something else.
-        news += [fact for fact in facts if not news or fact["kind"] in {"count", "top"}]
-    elif first:
-        news.append({"kind": "top", "metric": sections["top_posts"]["metric"], "post": first})
-    news += [{"kind": "week"}, {"kind": "site"}]
-    if news[0]["kind"] == "lone":
-        news = [one for one in news if one["kind"] not in {"count", "top"}]
-    return news[0], news[1]
-
-
-def _of_the_week(
-    headline: Mapping[str, Any], usual: Mapping[str, Any] | None, first: Mapping[str, Any] | None
-) -> list[dict[str, Any]]:
-    """The week's totals as one fact or two; ``first`` is the post that leads it, if it has a title.
-
-    Below :data:`TOLD_FROM` reactions who reacted says more than how many did. Where one post is all
-    there is, it is named; and a view or two are told without their number.
-    """
-    metric = headline["metric"]
-    number = headline[metric]
-    above = bool(usual and usual["verdict"] == "above" and not usual["first"])
-    count = {"kind": "count", "metric": metric, "headline": headline, "above": above}
-    few = number < (TOLD_FROM if metric == "reactions" else COUNTED_FROM) and not above
-    if few and first and first["people"]:
-        news = [{"kind": "people", "post": first}, count]
-    elif few and metric != "reactions":
-        return [{"kind": "seen", "post": first}]
-    elif first and headline["posts"] == 1 and not above:
-        news = [count | {"kind": "lone", "post": first}, count]
-    else:
-        news = [count]
-    by = "reactions" if metric == "reactions" else "views"
-    return [*news, {"kind": "top", "metric": by, "post": first}] if first else news
 
 
 def _tidy(text: str, direction: str) -> str:

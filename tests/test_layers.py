@@ -19,7 +19,7 @@ LAYERS = {
     "the mail": (
         "audience facts sections editing compose snapshots colour folders catalogues sentences"
         " extraction mirroring inline lines cldr wording languages compiled emitting templating"
-        " render clients message dkim mail smtp"
+        " news render clients message dkim mail smtp"
     ),
     "use": "bounces planning deciding recorder outcomes run workers look backtest pruning checks",
     "doors": "console scheduler web cli",
@@ -72,6 +72,7 @@ PURE = [
     "languages",
     "emitting",
     "templating",
+    "news",
     "editing",
     "compose",
     "render",
