@@ -55,7 +55,10 @@ def _make_apart(folder: Path, name: str, make: Callable[[], dict[str, CodeType]]
 
     If it fails for any reason nothing is kept, and this process will see the reason for itself.
     """
-    copy = os.fork()
+    try:
+        copy = os.fork()
+    except OSError:  # there is no room for another process
+        return
     if copy:
         os.waitpid(copy, 0)
         return
