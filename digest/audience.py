@@ -75,8 +75,10 @@ _POSTED = select(func.max(_posts.c.published_at)).where(
     _posts.c.author_id == _users.c.id, _posts.c.published_at < bindparam("before")
 )
 _LOCALE = func.coalesce(_subscriptions.c.locale, _users.c.locale)
-_LOCALES = select(_LOCALE.distinct()).join_from(
-    _users, _subscriptions, _subscriptions.c.user_id == _users.c.id
+_LOCALES = (
+    select(_LOCALE)
+    .distinct()
+    .join_from(_users, _subscriptions, _subscriptions.c.user_id == _users.c.id)
 )
 _AUTHORS = (
     select(

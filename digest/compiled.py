@@ -40,7 +40,7 @@ def kept(
 ) -> dict[str, CodeType]:
     """The code of each template, as it was kept in ``folder``, or made now and kept."""
     found = _load(folder / name) if folder else None
-    if found is None and folder and threading.active_count() == 1:
+    if found is None and folder and threading.active_count() == 1 and _may_keep(folder):
         _make_apart(folder, name, make)
         found = _load(folder / name)
     if found is None:
@@ -60,7 +60,8 @@ def _make_apart(folder: Path, name: str, make: Callable[[], dict[str, CodeType]]
     except OSError:  # there is no room for another process
         return
     if copy:
-        os.waitpid(copy, 0)
+        with suppress(ChildProcessError):  # whoever started us may have said that none is reported
+            os.waitpid(copy, 0)
         return
     try:
         _keep(folder, name, make())
@@ -80,6 +81,13 @@ def _load(file: Path) -> dict[str, CodeType] | None:
     except (OSError, ValueError, EOFError, TypeError):
         return None
     return dict(codes) if isinstance(codes, dict) else None
+
+
+def _may_keep(folder: Path) -> bool:
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.access(folder, os.W_OK)
+    return False
 
 
 def _keep(folder: Path, name: str, codes: Mapping[str, CodeType]) -> None:

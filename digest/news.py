@@ -12,6 +12,8 @@ from digest.facts.judgements import OUTSTANDING
 
 TOLD_FROM, COUNTED_FROM = 20, 3
 """Below so many reactions, or views, the number is not the subject where there is a better one."""
+ABOVE_FROM = 10
+"""Fewer are not called more than usual in the subject: after weeks of nothing one is that too."""
 
 
 def news(
@@ -65,7 +67,8 @@ def _of_the_week(
     """
     metric = headline["metric"]
     number = headline[metric]
-    above = bool(usual and usual["verdict"] == "above" and not usual["first"])
+    more = bool(usual and usual["verdict"] == "above" and not usual["first"])
+    above = more and number >= ABOVE_FROM
     count = {"kind": "count", "metric": metric, "headline": headline, "above": above}
     few = number < (TOLD_FROM if metric == "reactions" else COUNTED_FROM) and not above
     if few and first and first["people"]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache, partial
@@ -22,6 +23,7 @@ from markupsafe import escape
 from digest.catalogues import SOURCE
 from digest.colour import palette
 from digest.compose import Snapshot
+from digest.errors import TemplateError
 from digest.folders import catalogue_folders, template_folders
 from digest.languages import Languages
 from digest.news import news
@@ -144,10 +146,15 @@ class Renderer:
         self.stylesheet, self.markup = prepared.stylesheet, prepared.markup
 
     def prepare(self, locales: Iterable[str]) -> None:
-        """Have the templates of these readers ready, before processes part that share them."""
-        for words in {self.languages.wording(locale) for locale in locales}:
-            if words.language not in self._pages:
-                self._prepared(words)
+        """Have the templates of these readers ready, before processes part that share them.
+
+        What is wrong with a language is told with the mails of its readers, and only with theirs.
+        """
+        for locale in locales:
+            with suppress(TemplateError):
+                words = self.languages.wording(locale)
+                if words.language not in self._pages:
+                    self._prepared(words)
 
     def _prepared(self, words: Wording) -> Templates:
         templates = self._templates(words)

@@ -188,6 +188,14 @@ def _compile(
 
 
 def _check_names(tree: nodes.Template, known: AbstractSet[str], file: str) -> None:
+    for macro in tree.find_all(nodes.Macro):
+        if macro.name in known:
+            raise TemplateError(
+                file,
+                macro.lineno,
+                f"a macro cannot be called “{macro.name}”",
+                hint="every template has something of that name already",
+            )
     own = {found.name for found in tree.find_all(nodes.Name) if found.ctx != "load"}
     own |= {macro.name for macro in tree.find_all(nodes.Macro)} | {"loop", "caller"}
     for found in tree.find_all(nodes.Name):

@@ -79,6 +79,7 @@ def test_where_nothing_can_be_kept_everything_is_made_anew(tmp_path: Path) -> No
 
 
 APART = """
+import signal
 import sys
 from pathlib import Path
 from digest.errors import TemplateError
@@ -86,6 +87,7 @@ from digest.render import Renderer
 from tests.mails import BRAND, LINKS, snapshot
 from tests.test_compiled import NEXT
 own, cache = map(Path, sys.argv[1:])
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # as some supervisors leave it
 try:
     renderer = Renderer(BRAND, cache=cache, overrides=own)
     renderer.prepare(["de-AT", "de-DE", "fr", "tlh"])
@@ -114,6 +116,13 @@ def test_a_process_without_threads_keeps_nothing_of_what_inlining_needs(tmp_path
     line, premailer = told("own", "cache2")
     assert line.startswith("2 ")
     assert premailer == "True"
+
+
+def test_what_cannot_be_kept_is_made_once(tmp_path: Path) -> None:
+    (file := tmp_path / "a file").touch()
+    made: list[int] = []
+    assert compiled.kept(file / "below", "name", lambda: made.append(1) or {}) == {}  # type: ignore[func-returns-value]
+    assert made == [1]
 
 
 def test_what_was_not_used_for_longest_goes(tmp_path: Path) -> None:

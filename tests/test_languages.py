@@ -369,6 +369,17 @@ def test_a_catalogue_that_counts_otherwise_than_ours_is_refused(tmp_path: Path) 
         Renderer(BRAND, overrides=tmp_path, locale="de")
 
 
+def test_a_language_that_is_broken_is_no_matter_of_others(tmp_path: Path) -> None:
+    file = tmp_path / "locale" / "de" / "LC_MESSAGES" / "digest.po"
+    file.parent.mkdir(parents=True)
+    shutil.copy(LOCALE / "ja" / "LC_MESSAGES" / "digest.po", file)
+    renderer = Renderer(BRAND, overrides=tmp_path)
+    renderer.prepare(["en", "de", "fr"])
+    assert "Lire dans" in renderer.render(in_language("rich", "fr"), LINKS).html
+    with pytest.raises(TemplateError, match="Plural-Forms"):
+        renderer.render(in_language("rich", "de"), LINKS)
+
+
 # --- the mails -----------------------------------------------------------------------------------
 
 SUBJECTS = {

@@ -168,6 +168,11 @@ UNVIEWED = {"metric": "reactions", "views": None, "reach": None}
             "2 people saw your posts.",
         ),
         (
+            week_of(reach=1, views=1, above=True),
+            "“Why trains” was seen this week",
+            "Your week, 9–15 November",
+        ),
+        (
             week_of("Noor", above=True),
             "1,284 people saw your posts this week, more than usual",
             "Most viewed: “Why trains”",

@@ -499,20 +499,31 @@ def test_weeks_in_a_row_are_told_when_they_make_a_round_number(
 
 
 @pytest.mark.parametrize(
-    ("row", "mail", "said_of"),
-    [(6, 2, 5), (6, 1, None), (12, 8, 10), (12, 3, 10), (12, 2, None), (2, 5, None)],
+    ("row", "mail", "said"),
+    [(6, 2, True), (6, 1, False), (12, 8, True), (12, 3, True), (12, 2, False), (2, 5, False)],
 )
 def test_a_number_that_was_reached_without_a_mail_is_told_in_the_next(
-    alice: Author, database: Database, row: int, mail: int, said_of: int | None
+    alice: Author, database: Database, row: int, mail: int, said: bool
 ) -> None:
-    """``mail`` weeks ago was the last; the one before it does not matter."""
+    """``mail`` weeks ago was the last; what is said is how long the row is now."""
     for n in range(row):
         alice.post(f"p{n}", START - n * 7 * DAY + HOUR)
     alice.post("old", START - 30 * 7 * DAY, people=1)
     for ago in (mail, 20):
         alice.mailed(ago)
     found = told(alice, database).get("streak")
-    assert (found and found["weeks"]) == said_of
+    assert (found and found["weeks"]) == (row if said else None)
+
+
+@pytest.mark.parametrize(("row", "said"), [(100, True), (104, True), (105, False), (140, False)])
+def test_a_hundred_weeks_are_told_once_however_long_the_row_goes_on(
+    alice: Author, database: Database, row: int, said: bool
+) -> None:
+    for n in range(row):
+        alice.post(f"p{n}", START - n * 7 * DAY + HOUR)
+    alice.mailed(5)
+    found = told(alice, database).get("streak")
+    assert (found and found["weeks"]) == (row if said else None)
 
 
 def test_a_broken_row_is_not_mentioned(alice: Author, database: Database) -> None:

@@ -104,7 +104,7 @@ class Settings(BaseSettings):
     )
     tick_seconds: float = Field(300, gt=0, description="how often the daemon looks who is due")
 
-    batch: int = Field(150, ge=1, le=10_000, description="users per batch of queries")
+    batch: int = Field(250, ge=1, le=10_000, description="users per batch of queries")
     workers: int = Field(
         0, ge=0, le=64, description="most processes that send side by side; 0: one per core"
     )

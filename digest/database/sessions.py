@@ -32,9 +32,7 @@ class Database:
         self.engine = engines.open_engine(url)
         self._reader, self._writer = engines.reading(self.engine), engines.writing(self.engine)
         self._patience = Patience(patience)
-        # One thread, and not the loop's own: those come to be five in time, and each keeps what a
-        # batch needs in an arena of its own that the C library does not give back.
-        self._background = ThreadPoolExecutor(1, thread_name_prefix="database")
+        self._background = _one_thread()
 
     def __str__(self) -> str:
         """Where it is, without the password."""
@@ -89,8 +87,19 @@ class Database:
             migrating.migrate(connection)
 
     def close(self) -> None:
-        """Give every connection back."""
+        """Give every connection back, and the thread: a process may be copied after it."""
+        self._background.shutdown(wait=False)
+        self._background = _one_thread()
         self.engine.dispose()
+
+
+def _one_thread() -> ThreadPoolExecutor:
+    """For background work, and not the loop's own threads.
+
+    Those come to be five in time, and each keeps what a batch needs in an arena of its own that
+    the C library does not give back.
+    """
+    return ThreadPoolExecutor(1, thread_name_prefix="database")
 
 
 class Load:

@@ -29,7 +29,8 @@ def load(session: Session, batch: Batch) -> dict[str, Row]:
     """How many weeks in a row, this one the last, each author posted in."""
     lately = batch.fact(session, regularity)
     weeks = {user: own.streak for user, own in lately.items() if own.this_week}
-    for before in range(WEEKS, max(RARITY), WEEKS):
+    # Half a year further than the highest: who has not had a mail for as long has had none.
+    for before in range(WEEKS, max(RARITY) + WEEKS, WEEKS):
         unbroken = [user for user, row in weeks.items() if row == before]
         if not unbroken:
             break
@@ -40,9 +41,9 @@ def load(session: Session, batch: Batch) -> dict[str, Row]:
 
 
 def build(row: Row, batch: Batch) -> dict[str, Any] | None:
-    """The latest told number that the row reached since the last mail."""
+    """The row, if it reached one of the told numbers since the last mail."""
     del batch  # the same in any week
     reached = [weeks for weeks in RARITY if row.weeks - row.since < weeks <= row.weeks]
     if not reached:
         return None
-    return {"kind": "streak", "rarity": RARITY[reached[-1]], "weeks": reached[-1]}
+    return {"kind": "streak", "rarity": RARITY[reached[-1]], "weeks": row.weeks}
