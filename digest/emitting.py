@@ -1,8 +1,8 @@
 """The Python that a template becomes: Jinja's own, without what plain data need not be asked.
 
 A mail looks up three hundred keys, calls sixty functions and writes eighty values. Jinja makes a
-call of its own for each, because it cannot know what it will meet; here a quarter of the time of
-rendering is saved where it is known.
+call of its own for each, because it cannot know what it will meet; where it is known here, that is
+spared: about 6 % of the time of rendering.
 """
 
 from __future__ import annotations

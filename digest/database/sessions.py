@@ -96,8 +96,8 @@ class Database:
 def _one_thread() -> ThreadPoolExecutor:
     """For background work, and not the loop's own threads.
 
-    Those come to be five in time, and each keeps what a batch needs in an arena of its own that
-    the C library does not give back.
+    Those can come to be several, and the C library gives each an arena of its own, from which what
+    a batch needed is hardly given back.
     """
     return ThreadPoolExecutor(1, thread_name_prefix="database")
 
