@@ -39,7 +39,7 @@ from digest.smtp import Breaker, Mailbox, Pace, Sender, Server, parse_url
 
 RENDERING = 2
 """Mails at work for each connection: while one waits for the server or the disk, another is
-rendered."""
+rendered. Like what is loaded ahead it showed no gain in paired runs, nor a loss."""
 
 
 @dataclass(slots=True)
