@@ -21,7 +21,7 @@ from digest.errors import ConfigError
 LOCK_SECONDS = 10
 """How long a statement waits for what another transaction holds."""
 PAGE_CACHE_KIB = 4 * 1024
-"""Of SQLite, for each connection, of which a process that sends has up to three."""
+"""What SQLite may keep of a file in memory, for each connection."""
 _HINT = "for example sqlite:///var/digest.db or postgresql://user:password@host/name"
 _PATIENCE = {
     "connect_timeout": 10,
