@@ -106,10 +106,8 @@ def decide(
         suggest_people=shop.settings.suggest_people,
         told=anew or {},
     )
-    loaded = snapshots.load(session, batch, shop.sections, frozen=anew is None)
-    reach(Point.COMPOSING)
     composed: dict[str, Composed] = {}
-    for user, one in compose(batch, known, loaded, shop.sections).items():
+    for user, one in _composed(session, shop, batch, known, frozen=anew is None).items():
         if isinstance(one, Broken):
             # What an exception says is made of people's words and names: only -v shows it.
             why = type(one.error).__name__
@@ -121,6 +119,17 @@ def decide(
         gates[user] += _said(one, known[user], shop.settings)
     decisions = {user: Decision(a, composed.get(user), gates[user]) for user, a in known.items()}
     return Decided(batch, composed, decisions)
+
+
+def _composed(
+    session: Session, shop: Workshop, batch: Batch, known: Mapping[str, Author], *, frozen: bool
+) -> Mapping[str, Composed | Broken]:
+    """The weeks of everyone in ``batch``; where nobody is, nothing is asked."""
+    if not batch.users:
+        return {}
+    loaded = snapshots.load(session, batch, shop.sections, frozen=frozen)
+    reach(Point.COMPOSING)
+    return compose(batch, known, loaded, shop.sections)
 
 
 def _said(one: Composed, author: Author, settings: Settings) -> list[Gate]:

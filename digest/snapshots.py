@@ -51,6 +51,8 @@ def bodies(session: Session, batch: Batch) -> dict[str, Snapshot]:
 
 def keep(session: Session, batch: Batch, composed: Mapping[str, Composed], now: datetime) -> None:
     """Store new snapshots, and the earlier weeks and judgements that were worked out with them."""
+    if not batch.users:
+        return
     history.keep(session, batch.fact(session, histories), now)
     judgements.keep(session, batch.fact(session, careers).values())
     rows = [

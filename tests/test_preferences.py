@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from digest import deciding, planning, preferences, subscriptions
+from digest import deciding, planning, preferences, snapshots, subscriptions
 from digest.cadence import Frequency
 from digest.models import Subscription
 from digest.preferences import Reader
-from tests.databases import examples
+from tests.databases import examples, overheard
 from tests.office import MONDAY, NOW, WEEK, Office, open_office
 
 NEXT = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -158,6 +158,18 @@ def test_a_quiet_week_brings_no_mail_to_who_wants_only_events(office: Office) ->
 
 
 # --- less often by itself ------------------------------------------------------------------------
+
+
+def test_of_a_batch_in_which_nobody_is_mailed_no_facts_are_asked_or_kept(office: Office) -> None:
+    choose(office)
+    office.sql("UPDATE subscriptions SET unsubscribed_at = next_due_at")
+    with overheard(office.database) as asked:
+        with office.database.reading() as session:
+            decided = deciding.decide(session, office.shop, "2026-W53", "UTC", ["ann"])
+        with office.database.writing() as session:
+            snapshots.keep(session, decided.batch, decided.composed, NOW)
+    assert decided.decisions["ann"].stopped_by is not None
+    assert [one for one in asked if "posts" in one and "subscriptions" not in one] == []
 
 
 def test_authors_who_do_not_post_are_eased_and_told(office: Office) -> None:

@@ -22,6 +22,10 @@ from digest.models import NOBODY, Follow, table
 
 WEEKS = 4
 """How many weeks, this one the last, a following is looked at."""
+LEAST_PEOPLE = 10
+"""Of fewer people nothing is told (followers, those reached, regulars, viewers), nor counted."""
+HABITS_FROM = 4
+"""So many posts show a habit."""
 
 _follows = table(Follow)
 
@@ -30,7 +34,8 @@ _follows = table(Follow)
 class Reached:
     """Of one post: its followers, who of them saw it, and who did in its first 48 hours.
 
-    ``anonymous`` of its views have no named viewer, so that the others are not all.
+    ``anonymous`` of its views have no named viewer, so that the others are not all. Followers are
+    counted only where enough of them saw the author's posts.
     """
 
     followers: int = 0
@@ -67,6 +72,11 @@ class Following:
     def average(self) -> float:
         """Followers at the time of a post, on average over the posts."""
         return sum(one.followers for one in self.reached.values()) / (len(self.reached) or 1)
+
+    @property
+    def enough(self) -> bool:
+        """Whether as many followers as are told of can have seen a post, or all together."""
+        return sum(one.ever for one in self.reached.values()) >= LEAST_PEOPLE
 
     def regulars(self) -> int:
         """Viewers, followers or not, of at least half of the posts."""
@@ -132,12 +142,13 @@ def _add_reached(session: Session, batch: Batch, found: dict[str, Following]) ->
         known = (post.id for post in following.posts if post.reach is not None)
         following.reached = {id_: Reached() for id_ in known}
     by_id = {id_: one for following in found.values() for id_, one in following.reached.items()}
-    for id_, followers in fetch(session, _FOLLOWERS, posts=list(by_id)):
-        by_id[id_].followers = followers
     rows = fetch(session, _REACHED, posts=list(by_id), end=batch.window.end)
     for id_, ever, early, anonymous in rows:
         one = by_id[id_]
         one.ever, one.early, one.anonymous = ever, early, anonymous
+    close = [id_ for following in found.values() if following.enough for id_ in following.reached]
+    for id_, followers in fetch(session, _FOLLOWERS, posts=close):
+        by_id[id_].followers = followers
 
 
 _viewers = (
@@ -160,6 +171,11 @@ _PEOPLE = select(
 
 def _add_people(session: Session, batch: Batch, found: dict[str, Following]) -> None:
     """How many people saw how many posts; only of authors all of whose viewers are known."""
-    ids = [post.id for following in found.values() if following.known for post in following.posts]
+    ids = [
+        post.id
+        for following in found.values()
+        if following.known and (following.enough or len(following.posts) >= HABITS_FROM)
+        for post in following.posts
+    ]
     for author, seen, *people in fetch(session, _PEOPLE, posts=ids, end=batch.window.end):
         found[author].people[seen] = (people[0], people[1])

@@ -6,10 +6,10 @@ comparisons from its first mail, and the numbers of old mails never change.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, NamedTuple, cast
 
 from sqlalchemy import ColumnElement, Select, Table, bindparam, case, func, literal, select
@@ -80,25 +80,21 @@ def histories(session: Session, batch: Batch) -> dict[str, History]:
     periods = [batch.period.shift(-n) for n in range(WEEKS, 0, -1)]
     spans = {str(period): window.week(period, batch.tz) for period in periods}
     found = {user: History(since=since) for user, since in batch.fact(session, beginnings).items()}
-    stored = _stored(session, batch, list(spans))
-    missing = {
-        user: [name for name in _needed(history.since, spans) if name not in stored[user]]
-        for user, history in found.items()
-    }
-    users = [user for user, gaps in missing.items() if gaps]
-    worked_out = _from_facts(session, batch, users, spans) if users else {}
-    for user, history in found.items():
+    _add_stored(session, batch, list(spans), found)
+    missing = {user: gaps for user, past in found.items() if (gaps := _missing(past, spans))}
+    worked_out = _from_facts(session, batch, list(missing), spans) if missing else {}
+    for user, gaps in missing.items():
+        history = found[user]
         history.fresh = [
             totals(p, spans[p].end, worked_out.get((user, p), _NOTHING), history.since)
-            for p in missing[user]
+            for p in gaps
         ]
-        history.weeks = sorted(
-            [*stored[user].values(), *history.fresh], key=lambda week: week.period
-        )
-        if batch.told:
-            told = [batch.told.get((user, week.period), week.told) for week in history.weeks]
+        history.weeks = sorted([*history.weeks, *history.fresh], key=attrgetter("period"))
+    if batch.told:
+        for user, history in found.items():
             history.weeks = [
-                week._replace(told=told) for week, told in zip(history.weeks, told, strict=True)
+                week._replace(told=batch.told.get((user, week.period), week.told))
+                for week in history.weeks
             ]
     return found
 
@@ -160,32 +156,41 @@ def totals(period: str, end: datetime, found: _Found, since: Since | None) -> We
     return Week(period, seen, 0 if seen == 0 else reach, acts)
 
 
-def _needed(since: Since | None, spans: Mapping[str, Window]) -> list[str]:
-    """The weeks from the one in which facts about the author begin."""
-    first = since.first if since else None
-    return [] if first is None else [name for name, span in spans.items() if span.end > first]
+def _missing(past: History, spans: Mapping[str, Window]) -> list[str]:
+    """The weeks from the one in which facts about the author begin that are not stored."""
+    first = past.since.first if past.since else None
+    if first is None:
+        return []
+    known = {week.period for week in past.weeks}
+    return [name for name, span in spans.items() if name not in known and span.end > first]
 
 
-_STORED = select(
-    _snapshots.c.user_id,
-    _snapshots.c.period,
-    _snapshots.c.views,
-    _snapshots.c.reach,
-    _snapshots.c.reactions,
-    _snapshots.c.told,
-).where(
-    among(_snapshots.c.user_id, "users"),
-    _snapshots.c.period >= bindparam("first"),
-    _snapshots.c.period <= bindparam("last"),
+_STORED = (
+    select(
+        _snapshots.c.user_id,
+        _snapshots.c.period,
+        _snapshots.c.views,
+        _snapshots.c.reach,
+        _snapshots.c.reactions,
+        _snapshots.c.told,
+    )
+    .where(
+        among(_snapshots.c.user_id, "users"),
+        _snapshots.c.period >= bindparam("first"),
+        _snapshots.c.period <= bindparam("last"),
+    )
+    .order_by(_snapshots.c.user_id, _snapshots.c.period)
 )
 
 
-def _stored(session: Session, batch: Batch, names: Sequence[str]) -> dict[str, dict[str, Week]]:
-    found: dict[str, dict[str, Week]] = defaultdict(dict)
+def _add_stored(
+    session: Session, batch: Batch, names: Sequence[str], found: Mapping[str, History]
+) -> None:
+    """The weeks that were worked out before, oldest first."""
     asked = {"users": batch.users, "first": names[0], "last": names[-1]}
-    for user, period, *figures in fetch(session, _STORED, **asked):
-        found[user][period] = Week(period, *figures)
-    return found
+    for user, period, seen, reach, acts, told in fetch(session, _STORED, **asked):
+        if user in found:
+            found[user].weeks.append(Week(period, seen, reach, acts, told))
 
 
 def _from_facts(

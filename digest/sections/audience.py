@@ -15,7 +15,7 @@ from sqlmodel import Session
 
 from digest.database import among, fetch
 from digest.facts import Batch, counters, posts, reactions
-from digest.facts.followers import WEEKS, Following, followings
+from digest.facts.followers import HABITS_FROM, LEAST_PEOPLE, WEEKS, Following, followings
 from digest.facts.judgements import HOURS, Judged, careers
 from digest.sections import Section
 from digest.sections.top_posts import EXCERPT
@@ -23,11 +23,9 @@ from digest.stats.overlap import overlap
 from digest.text import clean
 
 SHOWN = 3
-LEAST_PEOPLE = 10
-"""Of fewer people nothing is told: followers, those reached, regulars, viewers."""
 LEAST_SHARE = 0.1
-POSTS_FROM, HABITS_FROM = 2, 4
-"""From so many posts on there is a union, and so many show a habit."""
+POSTS_FROM = 2
+"""From so many posts on there is a union."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +90,17 @@ def build(facts: Facts, batch: Batch) -> dict[str, Any] | None:
 def _entry(post: Judged, facts: Facts, batch: Batch) -> dict[str, Any]:
     """One new post at the age of comparison: the share of its followers that it reached."""
     found = facts.following.reached.get(post.id)
-    reached, followers = (found.early, found.followers) if found else (0, 0)
+    share = _share(found.early, found.followers) if found else None
+    told = found if share is not None else None
     return {
         "id": post.id,
         "title": post.title,
         "excerpt": clean(post.text, EXCERPT),
         "published": batch.day(post.published_at),
         "reach": post.reach or 0,
-        "reached": reached,
-        "followers": followers,
-        "share": _share(reached, followers),
+        "reached": told and told.early,
+        "followers": told and told.followers,
+        "share": share,
         "silent": post.id in facts.silent,
     }
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, cast
 
 from sqlalchemy import and_, bindparam, case, func, or_, select
 from sqlmodel import Session
@@ -60,7 +59,7 @@ def load(session: Session, batch: Batch) -> dict[str, list[Placed]]:
     known = [p for career in found.values() for p in career.new if p.reach]
     by_id = {post.id: Placed(post) for post in known}
     placed = fetch(session, _PLACES, posts=list(by_id))
-    members = _members(session, {group for _, group, _, _ in placed}, known)
+    members = _members(session, batch, {group for _, group, _, _ in placed})
     for id_, group, name, own in placed:
         one = by_id[id_]
         one.group = name
@@ -127,17 +126,26 @@ _SEEN = (
 )
 
 
-def _members(session: Session, groups: Iterable[str], of: Iterable[Judged]) -> dict[str, _Members]:
-    found: dict[str, _Members] = defaultdict(_Members)
-    earliest = min((post.published_at for post in of), default=None)
-    if earliest is None:
-        return found
-    for group, joined, number in fetch(session, _MEMBERS, groups=list(groups), earliest=earliest):
+def _members(session: Session, batch: Batch, groups: Iterable[str]) -> Mapping[str, _Members]:
+    """The members of the groups that this week's new posts can have met.
+
+    A group is counted once for all whose week begins with this batch's; batches come zone by zone,
+    so only the latest week's are kept.
+    """
+    earliest = batch.window.start - timedelta(hours=HOURS)
+    since, known = batch.site.get(_Members, (None, {}))
+    if since != earliest:
+        known = {}
+        batch.site[_Members] = earliest, known
+    missing = [group for group in groups if group not in known]
+    known |= {group: _Members() for group in missing}
+    asked = {"groups": missing, "earliest": earliest}
+    for group, joined, number in fetch(session, _MEMBERS, **asked) if missing else []:
         if joined is None:
-            found[group].before = number
+            known[group].before = number
         else:
-            found[group].joined[joined] = number
-    return found
+            known[group].joined[joined] = number
+    return cast("dict[str, _Members]", known)
 
 
 def build(placed: list[Placed], batch: Batch) -> dict[str, Any] | None:

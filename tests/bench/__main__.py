@@ -170,9 +170,9 @@ def sizes(root: Path, numbers: list[int], *, postgres: bool) -> None:
     """What a mail costs, and what a process needs, as the number of users grows.
 
     Processor time does not depend on what else the machine is doing as much as time does. What a
-    command costs that sends one mail is taken off: it is the same for all. Everybody has as much
-    to be told at every size: the thirty people of the small community, who have more, are mailed
-    nothing.
+    command costs whose processes send one mail each is taken off: it is the same for all.
+    Everybody has as much to be told at every size: the thirty people of the small community, who
+    have more, are mailed nothing.
     """
     kind = "PostgreSQL" if postgres else "SQLite"
     title = f"digest send on {kind}, 10 posts a user (processor time without start-up)"
@@ -183,8 +183,9 @@ def sizes(root: Path, numbers: list[int], *, postgres: bool) -> None:
         with _database(folder, postgres=postgres) as environment, machine.sink() as port:
             environment["DIGEST_SMTP_URL"] = f"smtp://127.0.0.1:{port}"
             machine.digest(folder, "demo", "--users", str(max(users, OF_ONE_KIND)), **environment)
-            _without_the_named(environment.get("DIGEST_DATABASE_URL") or _file(folder))
-            one = machine.digest(folder, "send", "--limit", "1", **environment)
+            url = environment.get("DIGEST_DATABASE_URL") or _file(folder)
+            _without_the_named(url)
+            one = machine.digest(folder, "send", *_one_each(url), **environment)
             done = machine.digest(folder, "send", **environment)
         each = (done.cpu - one.cpu) * 1000 / _sent(done)
         row = (f"{users:,}", f"{_rate(done):,.0f}", f"{each:.2f}", f"{one.cpu:.1f}")
@@ -257,6 +258,18 @@ def _without_the_named(url: str) -> None:
     with database.writing() as session:
         session.execute(update(subscriptions).where(named).values(unsubscribed_at=_LONG_AGO))
     database.close()
+
+
+def _one_each(url: str) -> list[str]:
+    """Options for a command that sends as many mails as there are cores, each from a process."""
+    cores = len(os.sched_getaffinity(0))
+    database, subscriptions = Database(url), table(Subscription)
+    mailed = select(subscriptions.c.user_id).where(subscriptions.c.unsubscribed_at.is_(None))
+    with database.reading() as session:
+        users = session.scalars(mailed.order_by(subscriptions.c.user_id).limit(cores)).all()
+    database.close()
+    named = [word for user in users for word in ("--user", user)]
+    return ["--workers", str(cores), *named]
 
 
 def _file(folder: Path) -> str:

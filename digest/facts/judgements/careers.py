@@ -80,7 +80,9 @@ class Career:
 
 _NEWEST = (
     select(
+        posts.c.author_id,
         posts.c.id,
+        posts.c.published_at,
         func.row_number()
         .over(partition_by=posts.c.author_id, order_by=(posts.c.published_at.desc(), posts.c.id))
         .label("place"),
@@ -90,16 +92,15 @@ _NEWEST = (
 )
 _CANDIDATES = (
     select(
-        posts.c.author_id,
-        posts.c.id,
-        posts.c.published_at,
+        _NEWEST.c.author_id,
+        _NEWEST.c.id,
+        _NEWEST.c.published_at,
         _judgements.c.post_id.is_not(None).label("known"),
         *(_judgements.c[figure] for figure in FIGURES),
     )
-    .join(_NEWEST, _NEWEST.c.id == posts.c.id)
-    .outerjoin(_judgements, _judgements.c.post_id == posts.c.id)
-    .where((_NEWEST.c.place <= EARLIER) | (posts.c.published_at >= bindparam("earliest_new")))
-    .order_by(posts.c.author_id, _NEWEST.c.place)
+    .outerjoin(_judgements, _judgements.c.post_id == _NEWEST.c.id)
+    .where((_NEWEST.c.place <= EARLIER) | (_NEWEST.c.published_at >= bindparam("earliest_new")))
+    .order_by(_NEWEST.c.author_id, _NEWEST.c.place)
 )
 """The latest posts per author that had completed the age when the window closed."""
 _WAITING = (

@@ -18,8 +18,8 @@ from sqlmodel import Session
 
 from digest.database import among, fetch
 from digest.facts import Batch, posts
-from digest.facts.judgements import Career, Judged, Priors, careers, priors, site_priors
-from digest.stats.proportions import BetaPrior, gamma_prior
+from digest.facts.judgements import Career, Judged, Priors, careers, site_priors
+from digest.stats.proportions import BetaPrior, beta_prior, gamma_prior
 
 SPAN = timedelta(weeks=12)
 POSTS = 100
@@ -31,11 +31,14 @@ OWN_PRIOR_FROM = 8
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic, its posts of twelve weeks, and the engagers beyond expectation on them."""
+    """A topic, its posts of twelve weeks, and the engagers beyond expectation on them.
+
+    The last orders topics: of an author's only one it is not worked out.
+    """
 
     name: str
     posts: int
-    beyond: float
+    beyond: float = 0.0
 
 
 _LATEST = (
@@ -84,22 +87,32 @@ def ranked(written: list[tuple[str, str]], career: Career, site: Priors) -> list
 
     Ties: more posts, name.
     """
-    surplus = _surplus(career, site)
-    by_id = {post.id: surplus(post) for post in career.judged}
-    figures: dict[str, list[float]] = defaultdict(list)
+    of_topic: dict[str, list[str]] = defaultdict(list)
     for id_, topics in written:
         for topic in topics.split(";"):
-            figures[topic].append(by_id.get(id_, 0.0))
-    found = [Topic(name, len(all_), sum(all_)) for name, all_ in figures.items()]
-    enough = [topic for topic in found if topic.name and topic.posts >= FROM]
-    return sorted(enough, key=lambda topic: (-topic.beyond, -topic.posts, topic.name))
+            of_topic[topic].append(id_)
+    enough = {name: ids for name, ids in of_topic.items() if name and len(ids) >= FROM}
+    if len(enough) < 2:
+        return [Topic(name, len(ids)) for name, ids in enough.items()]
+    surplus, judged = _surplus(career, site), {post.id: post for post in career.judged}
+    found = [
+        Topic(name, len(ids), sum(surplus(judged[id_]) for id_ in ids if id_ in judged))
+        for name, ids in enough.items()
+    ]
+    return sorted(found, key=lambda topic: (-topic.beyond, -topic.posts, topic.name))
 
 
 def _surplus(career: Career, site: Priors) -> Callable[[Judged], float]:
     """Engagers of a post beyond expectation, shrunk."""
-    seen = [post for post in career.judged if post.audience and post.engagers is not None]
-    rate = priors(seen).response if len(seen) >= OWN_PRIOR_FROM else site.response
-    count = gamma_prior([(p.engagers, 1) for p in career.judged if p.engagers is not None])
+    seen = [
+        (post.engagers, post.audience)
+        for post in career.judged
+        if post.audience and post.engagers is not None
+    ]
+    rate = beta_prior(seen) if len(seen) >= OWN_PRIOR_FROM else site.response
+    count = None
+    if len(seen) < len(career.judged):
+        count = gamma_prior([(p.engagers, 1) for p in career.judged if p.engagers is not None])
 
     def surplus(post: Judged) -> float:
         if post.engagers is None:
