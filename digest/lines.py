@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 _WORD = re.compile(r"[^ \t\r\n]+")
+_GAP = re.compile(r"[\t\r\n]|  ")
+"""Between words, something other than one space."""
 _WIDE = re.compile("[\u2e80-\ua4cf\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\U00020000-\U0003fffd]")
 """Characters of Chinese and Japanese: two columns each, and a line may end after any of them."""
 _NEVER_FIRST = frozenset("、。，．・：；！？」』）】〕〉》ー…”’")
@@ -25,7 +27,7 @@ def columns(text: str) -> int:
 def wrapped(text: str, indent: str = "", width: int = 72) -> str:
     """A paragraph in lines of at most ``width`` columns; only a word longer than that is cut."""
     room = width - len(indent)
-    rest = " ".join(_WORD.findall(text))
+    rest = " ".join(_WORD.findall(text)) if _GAP.search(text) else text.strip(" ")
     narrow = rest.isascii() or not _WIDE.search(rest)
     lines: list[str] = []
     while len(rest) > room or not (narrow or columns(rest) <= room):

@@ -39,7 +39,7 @@ _FROM_CALLER |= {"title"}
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff]+"
 )
-_GAPS = re.compile(r"\n{3,}")
+_GAPS = re.compile(r"\n\n\n+")
 _RESERVED = "%/:?#[]@!$&'()*+,;=~"
 _REPEATED = (
     *("number", "count", "amount", "between", "times", "percent", "ordinal"),
@@ -253,6 +253,7 @@ def _cleaned(value: Any, key: str = "") -> Any:
     return value
 
 
+@lru_cache(maxsize=1024)  # a post stands in several sections of a mail
 def _address(text: str) -> str:
     """A web address in ASCII, which every mail program recognises (RFC 3987, 3.1); or "".
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from babel import Locale
@@ -29,6 +30,8 @@ from digest.text import shorten
 
 _LTR = re.compile("[A-Za-z\u00c0-\u02b8\u0370-\u058f\u0900-\u1fff\u2c00-\ud7ff\uff21-\uffdc]")
 _CHART_FROM = 5
+_BARS_KEPT = 4096
+"""How many different bars are kept as they were last drawn: the days of a week are everybody's."""
 _BAR_PIXELS = 84
 _BAR_HASHES = 24
 _LABEL_COLUMNS = 4
@@ -117,6 +120,7 @@ class Wording:
         lists = locale.list_patterns["standard"]
         self._lists = {place: str(escape(pattern)) for place, pattern in lists.items()}
         self._nouns: dict[str, tuple[tuple[str, ...], Rule]] = {}
+        self._bar = lru_cache(_BARS_KEPT)(self._drawn_bar)
 
     def sentence(self, text: str, context: str | None = None) -> str:
         """The translation of ``text``, for words that stand in no template."""
@@ -188,7 +192,7 @@ class Wording:
             for place, day in enumerate(days or ())
         ]
 
-    def _bar(self, day: str, count: int, top: int, best: bool) -> Bar:
+    def _drawn_bar(self, day: str, count: int, top: int, best: bool) -> Bar:
         weekday = date.fromisoformat(day).weekday()
         figure = self.number(count) if count < 100_000 else self._compact(count)
         return Bar(
