@@ -37,9 +37,8 @@ from digest.outcomes import outcome
 from digest.recorder import Clock, Recorder
 from digest.smtp import Breaker, Mailbox, Pace, Sender, Server, parse_url
 
-RENDERING = 2
-"""Mails at work for each connection: while one waits for the server or the disk, another is
-rendered. Like what is loaded ahead it showed no gain in paired runs, nor a loss."""
+QUEUED = 8
+"""Mails that wait for a task; what waits may be sent later than it was decided."""
 
 
 @dataclass(slots=True)
@@ -144,10 +143,7 @@ async def _drive(line: _Line, feed: Coroutine[None, None, None]) -> None:
     """Run the tasks of all connections until the feed is through and the queue is empty."""
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(line.serve())
-                for _ in range(RENDERING * line.shop.settings.connections)
-            ]
+            tasks = [group.create_task(line.serve()) for _ in range(line.shop.settings.connections)]
             trouble = await _through(line, feed)
             await line.queue.join()
             for task in tasks:
@@ -187,11 +183,9 @@ class _Line:
     clock: Clock
     stop: asyncio.Event
     progress: Callable[[Report], None]
-    queue: asyncio.Queue[tuple[Claim, Author, Snapshot]] = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Half a batch may wait, so that the next is claimed and loaded meanwhile."""
-        self.queue = asyncio.Queue(1 + self.shop.settings.batch // 2)
+    queue: asyncio.Queue[tuple[Claim, Author, Snapshot]] = field(
+        default_factory=lambda: asyncio.Queue(QUEUED)
+    )
 
     async def serve(self) -> None:
         """Render and offer one mail after the other, until cancelled."""
