@@ -11,7 +11,7 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
@@ -105,8 +105,9 @@ async def work(
 
     What was claimed and not begun when the run ends, however it ends, is pending again. What an
     earlier run left open is sent while it is not too late, unless its period is wanted by name.
+    What is the same for the whole site is found anew by every run: a daemon lives for months.
     """
-    report = Report()
+    report, shop = Report(), replace(shop, site={})
     settings = shop.settings
     with ledger.running(shop.database, settings.locks, command, clock) as owner:
         async with (

@@ -1,5 +1,6 @@
 """The database: migrations, waiting, and what is said when it cannot work."""
 
+import asyncio
 import sqlite3
 import subprocess
 import sys
@@ -354,3 +355,17 @@ def test_instants_are_compared_by_time_whatever_their_zone(db: Database) -> None
         )
         owners = session.scalars(select(table(Run).c.owner).where(later))
         assert sorted(owners) == ["1", "2"]
+
+
+def test_work_in_the_background_is_done_by_one_thread_however_much_there_is(db: Database) -> None:
+    """Each thread more keeps memory of its own that what a batch needed is hardly given back to."""
+
+    def work() -> int:
+        time.sleep(0.01)
+        return threading.get_ident()
+
+    async def ask() -> list[int]:
+        return await asyncio.gather(*(db.in_background(work, lambda: False) for _ in range(5)))
+
+    (thread,) = set(asyncio.run(ask()))
+    assert thread != threading.get_ident()

@@ -230,6 +230,24 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_users(database: 
     assert queries(*users) == queries(users[0])
 
 
+def test_a_group_is_counted_once_for_all_batches_of_a_week(database: Database) -> None:
+    """And anew for another week, in which others are members of it."""
+    views = [a_view("p", one) for one in people(3)]
+    group(database, [joined("m0"), joined("m1"), joined("m2", START + HOUR)], views)
+    site: dict[Any, Any] = {}
+
+    def asked(period: Period) -> tuple[dict[str, tuple[str, int, int]], int]:
+        with overheard(database) as statements:
+            found = placed(database, Batch(period, TZ, ("alice",), site)).get("alice", {})
+        return found, sum("GROUP BY memberships.group_id" in one for one in statements)
+
+    assert asked(WEEK) == ({"p": ("Greenhouse", 2, 2)}, 1)
+    assert asked(WEEK) == ({"p": ("Greenhouse", 2, 2)}, 0)
+    late = a_post("later") | {"published_at": START + timedelta(weeks=1)}
+    store(database, Post=[late], View=[{**a_view("later", "m2"), "at": START + 8 * DAY}])
+    assert asked(WEEK.shift(1)) == ({"later": ("Greenhouse", 1, 3)}, 1)
+
+
 # --- what is told --------------------------------------------------------------------------------
 
 
