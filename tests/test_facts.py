@@ -206,6 +206,22 @@ def test_repliers_are_named_first_and_viewers_never(database: Database) -> None:
     assert post.reactions == 2
 
 
+def test_who_is_no_member_is_counted_with_the_others_and_not_named(database: Database) -> None:
+    """So that “Carol and 2 others replied” is all who did; nobody counts a nameless act as one."""
+    replies = [a_reaction("p", n, who, "reply") for n, who in enumerate(["x", "y", "carol", ""], 1)]
+    likes = [a_reaction("q", 1, "stranger"), a_reaction("q", 2, "bob")]
+    likes.append(a_reaction("q", 3, "stranger", "reply"))
+    fill(
+        database,
+        posts=[a_post("p"), a_post("q")],
+        views=[a_view("p", 2, "dave"), a_view("q", 1, "dave")],
+        reactions=[*replies, *likes],
+    )
+    first, second = weeks(database)["alice"].top
+    assert (first.people, first.replied, first.reactors) == (["Carol"], True, 3)
+    assert (second.people, second.replied, second.reactors) == (["Bob"], False, 2)
+
+
 @pytest.mark.parametrize(
     ("left", "right"),
     [

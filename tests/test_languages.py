@@ -385,37 +385,37 @@ def test_a_language_that_is_broken_is_no_matter_of_others(tmp_path: Path) -> Non
 SUBJECTS = {
     "en": (
         "“Why our build takes nine minutes” reached 3× your usual",
-        "A quiet week on Fieldnotes",
+        "A quiet week for your posts",
         "“My first post” was seen this week",
         "1,284 people saw your posts this week",
     ),
     "de": (
         "„Why our build takes nine minutes“: 3-mal so viel wie üblich",
-        "Eine ruhige Woche auf Fieldnotes",
+        "Eine ruhige Woche für deine Beiträge",
         "„My first post“ wurde diese Woche gesehen",
         "1.284 Personen haben diese Woche deine Beiträge gesehen",
     ),
     "es": (
         "«Why our build takes nine minutes»: 3 veces lo habitual",
-        "Una semana tranquila en Fieldnotes",
+        "Una semana tranquila para tus publicaciones",
         "«My first post» se vio esta semana",
         "1284 personas vieron tus publicaciones esta semana",
     ),
     "fr": (
         "« Why our build takes nine minutes » : 3 fois ton niveau habituel",
-        "Une semaine calme sur Fieldnotes",
+        "Une semaine calme pour tes publications",
         "« My first post » a été vue cette semaine",
         "1 284 personnes ont vu tes publications cette semaine",
     ),
     "ja": (
         "「Why our build takes nine minutes」がふだんの3倍に",
-        "Fieldnotes：静かな一週間",
+        "あなたの投稿には静かな一週間でした",
         "今週、「My first post」を見た人がいます",
         "今週、1,284人があなたの投稿を見ました",
     ),
     "ar": (
         "«\u2068Why our build takes nine minutes\u2069»: 3× المعتاد لديك",
-        "أسبوع هادئ على \u2068Fieldnotes\u2069",
+        "أسبوع هادئ لمنشوراتك",
         "شوهد «\u2068My first post\u2069» هذا الأسبوع",
         "شاهد منشوراتك هذا الأسبوع 1,284 شخصًا",
     ),

@@ -45,7 +45,7 @@ def test_the_rich_week_says_what_the_design_says(renderer: Renderer) -> None:
     text = words(mail)
     for said in (
         "Alice, your posts were seen by 1,284 people",
-        "2,310 views in all. That is more than your usual range (640–980 people).",
+        "That is more than your usual range (640–980 people). 2,310 views in all.",
         "214 people had not seen your posts in the four weeks before.",
         "Most viewed this week",
         "1,340 views by 612 people · 41 reactions · 3× your usual",
@@ -72,7 +72,7 @@ def test_the_plain_text_is_written_for_reading(renderer: Renderer) -> None:
         "\n"
         "Alice, your posts were seen by 1,284 people\n"
         "\n"
-        "2,310 views in all. That is more than your usual range (640–980 people).\n"
+        "That is more than your usual range (640–980 people). 2,310 views in all.\n"
     )
     assert "\n  Wed      742  ########################\n" in text
     assert (
@@ -110,7 +110,7 @@ def test_every_subject_is_one_short_line_and_the_preheader_says_something_else(
     [
         ("counters", "Your posts had 928 views this week"),
         ("reactions", "Your posts got 42 reactions this week"),
-        ("quiet", "A quiet week on Fieldnotes"),
+        ("quiet", "A quiet week for your posts"),
         ("single", "“My first post” was seen this week"),
         ("naughty", "1,284 people saw your posts this week"),
     ],

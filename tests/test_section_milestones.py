@@ -646,7 +646,7 @@ def renderer() -> Renderer:
         (
             ROUND,
             "Your first post seen by 100 people in 48 hours:",
-            "Your first post seen by 100 people",
+            "A post of yours was seen by 100 people for the first time",
         ),
         (
             ROUND | {"of": 51},
@@ -656,7 +656,7 @@ def renderer() -> Renderer:
         (
             ROUND | {"metric": "views", "step": 2500},
             "Your first post with 2,500 views in 48 hours:",
-            "Your first post with 2,500 views",
+            "A post of yours had 2,500 views for the first time",
         ),
         (
             ROUND | {"metric": "views", "of": 51},

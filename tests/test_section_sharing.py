@@ -451,24 +451,25 @@ def mail(data: dict[str, Any], **more: Any) -> Any:
 def test_suggestions_are_said_in_both_parts() -> None:
     posts = [
         suggestion("On <moss>", tags=["rising", "hot"], excerpt="Green & soft."),
-        suggestion("On tin", by="", topic="tin", tags=["gem"]),
+        suggestion("tin", by="", topic="tin", tags=["gem"]),
     ]
     both = {"streak": 5, "longer": False, "posts": 3, "usual": 1.5}
     links = replace(LINKS, preferences="https://town.example/p/token")
     data = {"posts": posts, "topics": ["moss", "tea"], "rhythm": both}
     found = renderer().render(snapshot({"sharing": data}), links)
     for said in (
-        "On the rise · Hot",
-        "By Dana, on moss",
+        "On the rise",
+        "Dana · moss",
         "Hidden gem",
-        "On tin",
+        "tin",
         "add a sentence of your own",
         "Your topics of the last twelve weeks: moss and tea.",
         "Not your topics? Leave some out https://town.example/p/token/topics",
         "You have posted 5 weeks in a row. 3 posts this week; your usual week has 1.5.",
     ):
         assert said in " ".join(found.text.split())
-    assert "On &lt;moss&gt;" in found.html
+    assert "&lt;moss&gt;" in found.html
+    assert "Hot" not in found.text
     assert "Green &amp; soft." in found.html
 
 

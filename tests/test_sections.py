@@ -352,9 +352,9 @@ def test_new_posts_that_stand_in_the_main_list_are_told_again_only_with_somethin
 
 
 def test_who_was_answered_is_asked_to_answer() -> None:
-    talked = post("talked", 5, replies=2, replied=True, people=["Noor", "Tomás"])
+    talked = post("talked", 5, replies=2, replied=True, people=["Noor", "Tomás"], reactors=7)
     step = next_step.build((AuthorWeek(views=9, top=[post("first", 6), talked]), ""), BATCH)
-    assert (step["kind"], step["people"]) == ("reply", ["Noor", "Tomás"])
+    assert (step["kind"], step["people"], step["others"]) == ("reply", ["Noor", "Tomás"], 5)
     assert step["post"]["url"] == "https://s.example/talked"
 
 
@@ -364,7 +364,13 @@ def test_a_rediscovered_post_is_worth_another_look() -> None:
 
 
 def test_otherwise_the_next_thing_is_to_write() -> None:
-    nothing: dict[str, object] = {"kind": "write", "post": None, "people": [], "site": ""}
+    nothing: dict[str, object] = {
+        "kind": "write",
+        "post": None,
+        "people": [],
+        "others": 0,
+        "site": "",
+    }
     assert next_step.build((AuthorWeek(), ""), BATCH) == nothing
     known = next_step.build((AuthorWeek(), "https://s.example/"), BATCH)
     assert known["site"] == "https://s.example/"

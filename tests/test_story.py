@@ -25,7 +25,8 @@ def test_an_author_reads_who_saw_their_posts_and_what_did_best(told: Front) -> N
     assert told("send", "--week", "2026-W46", at=NEXT_MONDAY).code == 0
     mail = told.mail_to("alice@people.example")
     text = body(mail)
-    assert "seen by 13 people\r\n\r\n16 views in all." in text
+    assert "seen by 13 people\r\n\r\nThat is more than your usual range" in text
+    assert "16 views in all." in text
     assert text.index("Why bridges hum") < text.index("A garden plan")
     assert "12 views by 9 people · 2 reactions" in text
     assert "Bob Ito replied" in text

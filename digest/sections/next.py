@@ -35,17 +35,18 @@ def build(facts: tuple[AuthorWeek, str], batch: Batch) -> dict[str, Any]:
     answerable = [post for post in week.top if post.replied and post.people and post.url]
     if answerable:
         post = max(answerable, key=lambda post: post.replies)
-        return _step("reply", post, post.people, site)
+        others = max(0, post.reactors - len(post.people))
+        return _step("reply", post, site) | {"people": post.people, "others": others}
     first = week.top[0] if week.top else None
     old = batch.window.end - ARCHIVE
     if first and first.url and first.published_at and first.published_at < old:
-        return _step("revisit", first, [], site)
-    return {"kind": "write", "post": None, "people": [], "site": site}
+        return _step("revisit", first, site)
+    return {"kind": "write", "post": None, "people": [], "others": 0, "site": site}
 
 
-def _step(kind: str, post: PostWeek, people: list[str], site: str) -> dict[str, Any]:
+def _step(kind: str, post: PostWeek, site: str) -> dict[str, Any]:
     shown = {"title": post.title, "url": post.url}
-    return {"kind": kind, "post": shown, "people": people, "site": site}
+    return {"kind": kind, "post": shown, "people": [], "others": 0, "site": site}
 
 
 def _common(first: str | None, last: str | None) -> str:

@@ -12,7 +12,7 @@ from sqlmodel import Session
 
 from digest.database import among, fetch
 from digest.facts import WORDS, Batch, posts, reactions, span, users
-from digest.models import ReactionType
+from digest.models import NOBODY, ReactionType
 
 TOP = 5
 NAMED = 3
@@ -23,8 +23,8 @@ _NOT_OWN_REACTION = reactions.c.actor_id != posts.c.author_id
 class PostWeek:
     """One post's figures within the window.
 
-    ``people`` are the first who reacted in public, repliers only if anybody ``replied``;
-    ``reactors`` is how many there are of that kind.
+    ``people`` are the first with a name who reacted in public, repliers only if anybody of them
+    ``replied``; ``reactors`` is how many there are of that kind, with a name or without.
     """
 
     id: str
@@ -85,7 +85,8 @@ def add_words(session: Session, top: dict[str, PostWeek]) -> None:
 
 
 _REPLIED = func.max(case((reactions.c.type == ReactionType.REPLY, 1), else_=0))
-_IN_ORDER = (_REPLIED.desc(), func.min(reactions.c.at), reactions.c.actor_id)
+_KNOWN = case((func.coalesce(users.c.name, "") != "", 1), else_=0)
+_IN_ORDER = (_KNOWN.desc(), _REPLIED.desc(), func.min(reactions.c.at), reactions.c.actor_id)
 _OF_POST = reactions.c.post_id
 _ACTORS = (
     select(
@@ -97,11 +98,12 @@ _ACTORS = (
         func.sum(_REPLIED).over(partition_by=_OF_POST).label("repliers"),
     )
     .join_from(reactions, posts, posts.c.id == reactions.c.post_id)
-    .join(users, users.c.id == reactions.c.actor_id)
+    .outerjoin(users, users.c.id == reactions.c.actor_id)
     .where(
         among(reactions.c.post_id, "posts"),
         reactions.c.at >= bindparam("start"),
         reactions.c.at < bindparam("end"),
+        reactions.c.actor_id != NOBODY,
         _NOT_OWN_REACTION,
     )
     .group_by(reactions.c.post_id, reactions.c.actor_id, users.c.name)
@@ -113,9 +115,14 @@ _PEOPLE = (
 
 
 def add_people(session: Session, batch: Batch, top: dict[str, PostWeek]) -> None:
-    """Who reacted in public: repliers first, then in order of time. Viewers are never named."""
+    """Who reacted in public: repliers first, then in order of time. Viewers are never named.
+
+    Who is no member, or has no name, is counted with the others.
+    """
     for row in fetch(session, _PEOPLE, posts=list(top), **span(batch.window)):
         post = top[row.post_id]
+        if not row.name:
+            continue
         if not post.people:
             post.replied = bool(row.replied)
             post.reactors = row.repliers if post.replied else row.reactors

@@ -127,10 +127,13 @@ def _post(one: Shown, batch: Batch) -> dict[str, Any]:
 
 
 def _rhythm(rhythm: Regularity) -> dict[str, Any] | None:
-    """What may be said of it: never that a week had fewer posts, or that a row was broken."""
+    """What may be said of it: never that a week had fewer posts, or that a row was broken.
+
+    A usual week of less than a post is nothing that anybody would say.
+    """
     streak = rhythm.streak if rhythm.streak >= STREAK_FROM else None
     usual = rhythm.usual
-    more = usual is not None and rhythm.this_week > usual
+    more = usual is not None and 1 <= usual < rhythm.this_week
     if not streak and not more:
         return None
     return {
