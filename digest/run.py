@@ -8,6 +8,7 @@ What is opened is decided in :mod:`digest.planning`; whoever only looks is in :m
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -39,6 +40,9 @@ from digest.smtp import Breaker, Mailbox, Pace, Sender, Server, parse_url
 
 QUEUED = 8
 """Mails that wait for a task; what waits may be sent later than it was decided."""
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -203,6 +207,13 @@ class _Line:
             reason = "template" if isinstance(error, TemplateError) else "unusable-address"
             self.record(Outcome(claim, State.FAILED, reason, error.message))
             return
+        except Exception as error:
+            # What an exception says may be made of people's words and names: only -v shows it.
+            why = type(error).__name__
+            log.error("the mail of user %s cannot be written (%s)", claim.user, why)  # noqa: TRY400
+            log.debug("mail", exc_info=error)
+            self.record(Outcome(claim, State.FAILED, "unwritable", why))
+            return
         reach(Point.RENDERED)
         marked = False
 
@@ -241,6 +252,7 @@ async def _feed(line: _Line, owner: str, scope: Scope, limit: int | None) -> Non
         take = _Take(line, owner, scope, size)
         claims = await shop.database.in_background(take, hurried)
         if not claims:
+            await _see_whether_closed(line, owner)
             return
         reach(Point.CLAIMED)
         left = left if left is None else left - len(claims)
@@ -256,10 +268,24 @@ async def _feed(line: _Line, owner: str, scope: Scope, limit: int | None) -> Non
                 line.record(Outcome(claim, State.SKIPPED, "deleted"))
             elif gate is not None:
                 line.record(Outcome(claim, gate.state, gate.reason))
-            elif claim.created_at < too_old and claim.period not in scope.wanted:
+            elif claim.opened_at < too_old and claim.period not in scope.wanted:
                 line.record(Outcome(claim, State.SKIPPED, "late"))
             elif decision.composed is not None:
                 await line.queue.put((claim, decision.author, decision.composed.snapshot))
+
+
+async def _see_whether_closed(line: _Line, owner: str) -> None:
+    """Nothing to take is the end, unless it is because others think that this run is over."""
+
+    def alive() -> bool:
+        with line.shop.database.reading() as session:
+            return ledger.is_alive(session, owner)
+
+    if not await line.shop.database.in_background(alive, line.stop.is_set):
+        line.report.stopped = DigestError(
+            "another process took this run for dead, and what it had not begun with it",
+            hint="send again: whatever is left is taken then",
+        )
 
 
 _Week = tuple[str, str]

@@ -404,7 +404,8 @@ def test_a_user_who_cannot_be_kept_is_rejected_with_file_line_and_reason(digest:
         ({"email": ""}, "email is missing"),
         ({"name": "\x00\u202e"}, "name is missing"),
         ({"id": ""}, "id is missing"),
-        ({"id": "x" * 256}, "id is longer than 255 characters"),
+        ({"id": "x" * 256}, "id is longer than 255 octets"),
+        ({"id": "字" * 86}, "id is longer than 255 octets"),
         ({"id": "mall\ud800ory"}, "id holds characters that cannot be printed"),
         ({"id": "mall\nory"}, "id holds characters that cannot be printed"),
     ]

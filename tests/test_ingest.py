@@ -266,7 +266,7 @@ BAD_VIEWS: Sequence[tuple[str, str]] = [
     ("nowhere,2026-11-09,,", "there is no post “nowhere”"),
     ("p1,2026-11-09,,1,feed", "has 5 fields, the header has 4"),
     ("p1,2026-11-09", "has 2 fields, the header has 4"),
-    (f"p1,2026-11-09,{'v' * 300},", "viewer_id is longer than 255 characters"),
+    (f"p1,2026-11-09,{'v' * 300},", "viewer_id is longer than 255 octets"),
     ("p\x07,2026-11-09,,", "post_id holds characters that cannot be printed"),
 ]
 

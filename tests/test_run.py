@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digest import planning, snapshots, subscriptions
+from digest import ledger, planning, snapshots, subscriptions
 from digest.deciding import workshop
 from digest.errors import StopRun, UsageError
-from digest.ledger import Recovered, Scope
+from digest.ledger import Decision, Recovered, Scope
 from digest.models import Run, State, Suppression
 from digest.run import Report
 from tests.databases import POSTGRES
@@ -238,6 +238,35 @@ def test_an_address_that_went_bad_after_the_import_fails_only_its_mail(office: O
     assert len(server.accepted) == 2
 
 
+def test_a_mail_that_cannot_be_written_at_all_fails_alone(office: Office) -> None:
+    """Another program stored an id that no link of a header can hold."""
+    endless = "\u5b57" * 255
+    office.enrol(endless)
+    mailbox = "dee@people.example"
+    office.sql("UPDATE users SET email = ?, email_key = ? WHERE id = ?", mailbox, mailbox, endless)
+    office.plan()
+    report, server = office.send()
+    assert report.states == {("sent", ""): 3, ("failed", "unwritable"): 1}
+    assert office.rows()[endless].reply == "UsageError"
+    assert len(server.accepted) == 3
+    assert not report.stopped
+
+
+def test_a_run_that_others_took_for_dead_says_so(office: Office) -> None:
+    def over(_: str) -> str:
+        office.sql(
+            "UPDATE deliveries SET state = 'pending', owner = NULL WHERE state = 'claimed'"
+            " AND user_id <> 'ann'"
+        )
+        office.sql("UPDATE runs SET finished_at = started_at, outcome = 'died'")
+        return "250 2.1.5 Ok"
+
+    report, server = office.send({"RCPT": over})
+    assert server.accepted == ["ann@people.example"]
+    assert "took this run for dead" in str(report.stopped)
+    assert report.incomplete
+
+
 NAUGHTY = [
     "\r\nBcc: victim@people.example\r\n\r\n<script>alert(1)</script>",
     "{{ settings.secret() }}{% include 'base.html' %}",
@@ -365,6 +394,26 @@ def test_what_an_earlier_run_left_open_is_not_mailed_weeks_late(office: Office, 
 def test_what_an_earlier_run_left_open_is_mailed_while_it_is_not_too_late(office: Office) -> None:
     report, _ = office.send(now=NOW + office.settings.max_lateness, scope=Scope())
     assert report.states == {("sent", ""): 3}
+
+
+@pytest.mark.parametrize("state", ["failed", "unknown"])
+def test_what_was_opened_again_is_late_only_from_then_on(office: Office, state: str) -> None:
+    """Though the server then asks to wait, and the next run knows of no wish."""
+    office.sql("UPDATE deliveries SET state = ?", state)
+    weeks_later = NOW + timedelta(weeks=3)
+    with office.database.writing() as session:
+        if state == "failed":
+            ledger.reopen(session, State.FAILED, weeks_later)
+        else:
+            ledger.resolve(session, Decision.RESEND, Scope(), weeks_later)
+    report, _ = office.send({"RCPT": to("ben", "451 4.3.0")}, now=weeks_later, scope=Scope())
+    assert report.states == {("sent", ""): 2, ("deferred", "transient"): 1}
+    report, server = office.send(now=weeks_later + 8 * HOUR, scope=Scope())
+    assert (server.accepted, report.states) == (["ben@people.example"], {("sent", ""): 1})
+    late = weeks_later + office.settings.max_lateness + timedelta(hours=1)
+    office.sql("UPDATE deliveries SET state = 'pending'")
+    report, _ = office.send(now=late, scope=Scope())
+    assert report.states == {("skipped", "late"): 3}
 
 
 def test_a_week_that_somebody_asks_for_is_never_too_late(office: Office) -> None:

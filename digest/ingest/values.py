@@ -42,10 +42,10 @@ def identifier(text: str, column: str) -> str:
 def optional_identifier(text: str, column: str) -> str:
     """An id that may be missing: ""."""
     text = text.strip()
-    if len(text) > ID_LIMIT:
-        raise BadValue(f"{column} is longer than {ID_LIMIT} characters")
     if not text.isprintable():
         raise BadValue(f"{column} holds characters that cannot be printed")
+    if len(text.encode()) > ID_LIMIT:  # it stands in links, which have to stay short
+        raise BadValue(f"{column} is longer than {ID_LIMIT} octets")
     return text
 
 

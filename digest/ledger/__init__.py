@@ -5,7 +5,18 @@ compare-and-set, and updates that name their owner and fence, so that a process 
 declared dead finds nothing to change. :data:`digest.models.TRANSITIONS` says what may follow what.
 """
 
-from digest.ledger.claims import OPEN, Claim, Scope, claim, holds, plan, plan_zone, reopen, waiting
+from digest.ledger.claims import (
+    OPEN,
+    Claim,
+    Scope,
+    claim,
+    holds,
+    is_alive,
+    plan,
+    plan_zone,
+    reopen,
+    waiting,
+)
 from digest.ledger.doubts import Decision, resolve
 from digest.ledger.looking import (
     counts,
@@ -45,6 +56,7 @@ __all__ = [
     "heartbeat",
     "holds",
     "in_doubt",
+    "is_alive",
     "latest_period",
     "listed",
     "mark",

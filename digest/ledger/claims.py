@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import and_, func, literal, or_, select, text, true, update
+from sqlalchemy import Select, and_, func, literal, or_, select, text, true, update
 from sqlmodel import Session
 
 from digest.database import execute_many, insert, require_version
@@ -35,6 +35,12 @@ class Claim:
     fence: int
     attempts: int
     created_at: datetime
+    reopened_at: datetime | None = None
+
+    @property
+    def opened_at(self) -> datetime:
+        """Since when it could have been sent."""
+        return self.reopened_at or self.created_at
 
 
 def plan(session: Session, rows: Iterable[Mapping[str, Any]], now: datetime) -> None:
@@ -107,6 +113,11 @@ class Scope:
         )
 
 
+def is_alive(session: Session, owner: str) -> bool:
+    """Whether no other process has declared this run dead, or ended it."""
+    return session.scalar(_alive(owner)) is not None
+
+
 def claim(session: Session, owner: str, scope: Scope, now: datetime, size: int) -> list[Claim]:
     """Take up to ``size`` open deliveries, zone by zone and by compare-and-set.
 
@@ -114,8 +125,7 @@ def claim(session: Session, owner: str, scope: Scope, now: datetime, size: int) 
     another run is about to take are passed over, not waited for.
     """
     require_version(session)
-    alive = select(_runs.c.id).where(_runs.c.owner == owner, _runs.c.finished_at.is_(None))
-    if session.scalar(alive.with_for_update(read=True)) is None:
+    if session.scalar(_alive(owner).with_for_update(read=True)) is None:
         return []
     chosen = _choose(session, _ready(now, scope), size)
     rows = session.execute(
@@ -136,6 +146,7 @@ def claim(session: Session, owner: str, scope: Scope, now: datetime, size: int) 
             _deliveries.c.fence,
             _deliveries.c.attempts,
             _deliveries.c.created_at,
+            _deliveries.c.reopened_at,
         )
     )
     claims = sorted((Claim(*row) for row in rows), key=_in_order)
@@ -151,6 +162,10 @@ def holds(session: Session, owner: str, claims: Sequence[Claim]) -> bool:
         _deliveries.c.owner == owner,
     )
     return session.scalar(found) is not None
+
+
+def _alive(owner: str) -> Select[tuple[int]]:
+    return select(_runs.c.id).where(_runs.c.owner == owner, _runs.c.finished_at.is_(None))
 
 
 def _in_order(claim: Claim) -> tuple[str, str, str]:
@@ -182,7 +197,8 @@ def reopen(
     """Make failed or unknown deliveries pending again; returns how many.
 
     What failed begins anew. What is unknown keeps its wait and the number of its attempts: a server
-    that never answers the final dot is not handed the same mail over and over.
+    that never answers the final dot is not handed the same mail over and over. Neither is too late
+    because it was opened long ago.
     """
     attempts = literal(0) if state is State.FAILED else _deliveries.c.attempts
     return (
@@ -190,7 +206,13 @@ def reopen(
         .execute(
             update(_deliveries)
             .where(_deliveries.c.state == state, scope.holds())
-            .values(state=State.PENDING, attempts=attempts, owner=None, updated_at=now)
+            .values(
+                state=State.PENDING,
+                attempts=attempts,
+                owner=None,
+                updated_at=now,
+                reopened_at=now,
+            )
         )
         .rowcount
     )

@@ -41,10 +41,11 @@ def resolve(
     Compare-and-set: what a live run is sending is not in doubt, and what was decided or opened
     again meanwhile is left alone. Attempts are kept, so that a mail that is always in doubt ends.
     """
+    opened = {"reopened_at": now} if decision is Decision.RESEND else {}
     changed = session.execute(
         update(_deliveries)
         .where(_deliveries.c.state == State.UNKNOWN, scope.holds())
-        .values(**_WRITTEN[decision], next_attempt_at=None, updated_at=now)
+        .values(**_WRITTEN[decision], **opened, next_attempt_at=None, updated_at=now)
         .returning(_deliveries.c.period, _deliveries.c.user_id)
     )
     return [(user, period) for period, user in sorted(tuple(row) for row in changed)]

@@ -114,6 +114,9 @@ class Delivery(SQLModel, table=True):
     reply: str = ""
     created_at: datetime = instant()
     updated_at: datetime = instant()
+    reopened_at: datetime | None = instant(default=None)
+    """When it was last opened again, by an operator or after a doubt: what is late counts from
+    there, while the mail keeps the date of ``created_at``."""
 
 
 class Bounce(SQLModel, table=True):
