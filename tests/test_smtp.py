@@ -1,6 +1,7 @@
 """Sending over live sockets: what becomes of each message when servers misbehave."""
 
 import asyncio
+import gc
 import smtplib
 import ssl
 from collections import Counter
@@ -495,6 +496,33 @@ class TestStoppingTheRun:
         assert "STARTTLS" in stopped.message
         assert stopped.hint
         assert server.verbs(1) == ["EHLO"]
+
+    @pytest.mark.parametrize(
+        ("user", "tls"), [("digest", Tls.NEVER), ("", Tls.REQUIRE)], ids=["password", "STARTTLS"]
+    )
+    def test_a_refusal_is_asked_for_and_told_once_however_many_connections(
+        self, user: str, tls: Tls, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async def one(sender: Sender, stop: asyncio.Event) -> str:
+            try:
+                return (await sender.send(FROM, ALICE, BODY, yes)).state
+            except StopRun:
+                stop.set()  # as a run does
+                return "stopped"
+
+        async def story() -> tuple[set[str], int]:
+            stop, script = asyncio.Event(), {"AUTH": "535 5.7.8 wrong password"}
+            async with ScriptedServer(script, extensions=("AUTH PLAIN",)) as server:
+                ours = server.server(user=user, tls=tls)
+                async with Sender(ours, connections=4, stop=stop) as sender:
+                    states = await asyncio.gather(*(one(sender, stop) for _ in range(9)))
+            return set(states), server.connections
+
+        states, connections = run(story())
+        gc.collect()  # an error that nobody asked for is told when its task goes
+        assert "stopped" in states <= {"stopped", "withdrawn"}
+        assert "never retrieved" not in caplog.text
+        assert connections == 1
 
     def test_a_sender_address_that_cannot_be_is_never_the_recipients_fault(self) -> None:
         async def story() -> None:
