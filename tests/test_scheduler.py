@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -295,6 +296,26 @@ def test_a_daemon_survives_a_database_in_trouble_and_goes_on(
     serve(office, {}, enough)
     assert counted(office.states()) == {"sent": 2}
     assert "make room" in caplog.text
+
+
+def test_what_nobody_thought_of_is_said_once_and_the_daemon_goes_on(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "digest")
+    locks = office.settings.locks
+    locks.parent.mkdir(parents=True, exist_ok=True)
+    locks.write_text("not a folder")
+
+    def enough(reports: list[Report]) -> bool:
+        if caplog.text.count("this tick failed (") >= 3 and locks.is_file():
+            locks.unlink()
+        return bool(reports)
+
+    serve(office, {}, enough)
+    assert counted(office.states()) == {"sent": 2}
+    levels = [r.levelname for r in caplog.records if "this tick failed" in r.getMessage()]
+    assert levels == ["ERROR", *["DEBUG"] * (len(levels) - 1)]
+    assert "raised an exception" not in caplog.text
 
 
 def test_a_daemon_that_is_stopped_finishes_what_is_under_way(office: Office) -> None:
