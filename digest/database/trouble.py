@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, exc
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 
 from digest.errors import DatabaseError, DatabaseUnavailable
@@ -44,14 +44,18 @@ def translated(engine: Engine) -> Iterator[None]:
     """Turn the driver's complaints into one that says what to do."""
     try:
         yield
+    except exc.TimeoutError as error:
+        raise DatabaseUnavailable(
+            f"{_name(engine)}: no connection came free",
+            hint="too much asks at once, or something holds them for long; try again",
+        ) from error
     except DBAPIError as error:
         complaint = _complaint(error)
         hint = next((hint for word, hint in _HINTS if word in complaint.lower()), "")
-        name = engine.url.render_as_string(hide_password=True)
         # PostgreSQL repeats the row that it refused, so that error is not passed on.
         cause = None if isinstance(error, IntegrityError) else error
         kind = DatabaseUnavailable if _may_pass(error, complaint) else DatabaseError
-        raise kind(f"{name}: {complaint}", hint=hint) from cause
+        raise kind(f"{_name(engine)}: {complaint}", hint=hint) from cause
 
 
 _PASSING_SQLITE = {
@@ -65,6 +69,10 @@ _PASSING_STATES = ("08", "40", "53", "57P0", "55P03", "58030")
 """Connection, rolled back, resources, shutting down or starting, lock timeout, I/O (appendix A)."""
 _LASTING = ("authentication failed", "no password supplied", "does not exist", "pg_hba.conf")
 """Where a connection is refused there is no code, only words."""
+
+
+def _name(engine: Engine) -> str:
+    return engine.url.render_as_string(hide_password=True)
 
 
 def _may_pass(error: DBAPIError, complaint: str) -> bool:
