@@ -243,6 +243,18 @@ def test_a_file_that_may_not_be_written_says_so(db: Database, file: Path) -> Non
 
 
 @sqlite_only
+def test_a_folder_in_the_place_of_the_file_says_so(tmp_path: Path) -> None:
+    with (
+        closing(Database(f"sqlite:///{tmp_path}")) as db,
+        pytest.raises(DatabaseError, match="unable to open") as caught,
+    ):
+        db.migrate()
+    assert not isinstance(caught.value, DatabaseUnavailable)
+    assert "it is a folder" in caught.value.hint
+    assert "mounted read-only?" in caught.value.hint
+
+
+@sqlite_only
 def test_a_file_that_is_no_database_says_so(file: Path) -> None:
     file.write_bytes(b"These are not the bytes you are looking for. " * 100)
     db = Database(f"sqlite:///{file}")

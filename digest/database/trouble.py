@@ -15,12 +15,15 @@ _HINTS = (
     ("locked", "another program is writing to it for long; stop it or try again"),
     ("lock timeout", "another program is writing to it for long; stop it or try again"),
     ("readonly", "make the file and its folder writable for this user"),
-    ("unable to open", "the folder does not exist or is not readable for this user"),
+    (
+        "unable to open",
+        "its folder is missing, it is a folder, or cannot be read and written (mounted read-only?)",
+    ),
     ("not a database", "the file is not SQLite, or damaged; restore it from a backup"),
     ("malformed", "the file is damaged; restore it from a backup"),
     (
         "i/o error",
-        "see whether the disk is broken, read-only or over quota; nothing recorded is lost",
+        "see whether the disk is full, broken, read-only or over quota; nothing recorded is lost",
     ),
     ("disk", "make room on the disk; nothing that was recorded is lost"),
     ("no space left", "make room on the disk; nothing that was recorded is lost"),
