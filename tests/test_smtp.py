@@ -480,11 +480,19 @@ class TestStoppingTheRun:
 
     def test_refused_credentials_stop_the_run_after_one_try(self) -> None:
         stopped, server = self.scripted({"AUTH": "535 5.7.8 wrong password"}, user="digest")
-        assert (stopped.code, stopped.phase) == (535, "auth")
+        assert (stopped.code, stopped.enhanced, stopped.phase) == (535, "5.7.8", "auth")
+        what = "refuses user and password: 535 5.7.8 wrong password"
+        assert stopped.message == f"127.0.0.1:{server.port} {what}"
         assert "SMTP_URL" in stopped.hint
         assert server.connections == 1
         assert server.verbs(1).count("AUTH") == 1
         assert server.received == []
+
+    def test_a_login_that_is_refused_for_another_reason_is_not_put_down_to_the_password(
+        self,
+    ) -> None:
+        stopped, _ = self.scripted({"AUTH": "534 5.7.9 too weak"}, user="digest")
+        assert "refuses the login: 534 5.7.9 too weak" in stopped.message
 
     def test_a_server_that_wants_credentials_we_have_not_stops_the_run(self) -> None:
         stopped, server = self.scripted({"MAIL": "530 5.7.0 authentication required"})
