@@ -130,7 +130,8 @@ class Crew:
     """Several worker processes, started at once, and what they report.
 
     ``copied`` workers are forks of this process, which must have no other threads then and no
-    running loop; others load everything anew.
+    running loop; others load everything anew. There are no more than a rate per domain has
+    messages a minute: each of them may send one at least.
     """
 
     def __init__(
@@ -144,6 +145,7 @@ class Crew:
         limit: int | None = None,
         copied: bool = True,
     ) -> None:
+        workers = min(workers, shop.settings.rate_per_domain or workers)
         context = get_context("fork") if copied else get_context("spawn")
         if copied:
             shop.database.close()  # a connection that two processes use is damaged
@@ -205,9 +207,11 @@ class Crew:
 
 def _share_of_rates(settings: Settings, workers: int) -> Settings:
     """What each worker may send, so that all together keep to the limits."""
-    per_domain = settings.rate_per_domain
-    share = max(1, per_domain // workers) if per_domain else 0
-    return settings.model_copy(update={"rate": settings.rate / workers, "rate_per_domain": share})
+    share = {
+        "rate": settings.rate / workers,
+        "rate_per_domain": settings.rate_per_domain // workers,
+    }
+    return settings.model_copy(update=share)
 
 
 def _shares(limit: int | None, workers: int) -> list[int | None]:
