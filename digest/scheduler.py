@@ -17,7 +17,7 @@ from threading import Thread
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from digest import bounces, ledger, pruning, subscriptions, workers
+from digest import bounces, console, ledger, pruning, subscriptions, workers
 from digest.deciding import Workshop
 from digest.errors import DigestError
 from digest.ledger import Scope
@@ -111,7 +111,15 @@ async def _send(shop: Workshop, clock: Clock, stop: asyncio.Event, waiting: int)
     number = workers.fitting(shop.settings.workers, waiting, workers.WORTH_A_START)
     if number == 1:
         return await work(shop, Scope(), clock, command="daemon", stop=stop)
-    crew = Crew(shop, Scope(), clock, workers=number, command="daemon", copied=False)
+    crew = Crew(
+        shop,
+        Scope(),
+        clock,
+        workers=number,
+        command="daemon",
+        copied=False,
+        prepare=console.logging_as_here(),
+    )
     return await crew.report(stop, lambda _: None)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from digest import scheduler
+from digest import scheduler, workers
 from digest.models import Run, State, Subscription
 from digest.run import Report
 from tests.office import (
@@ -22,6 +22,7 @@ from tests.office import (
     Office,
     counted,
     ended,
+    now,
     open_office,
     said,
     serving,
@@ -214,6 +215,34 @@ def test_more_users_than_are_planned_at_a_time_are_all_planned(
     report, mailed = tick(office, DUE)
     assert report is not None
     assert (report.planned, len(mailed)) == (8, 8)
+
+
+@pytest.mark.parametrize("level", [logging.INFO, logging.DEBUG])
+def test_workers_of_the_daemon_log_as_it_does(
+    office: Office,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    level: int,
+) -> None:
+    """They are processes that load everything anew."""
+    monkeypatch.setattr(workers, "WORTH_A_START", 1)
+    caplog.set_level(level)
+    office.resettle(workers=2)
+    office.enrol(*[f"user{n}" for n in range(6)], now=DUE - timedelta(days=5))
+    overdue(office)
+
+    script: Script = {"MAIL": ["503 5.5.1 lost"], "RCPT": lambda _: "451 4.4.1 busy"}
+
+    async def main() -> None:
+        async with ScriptedServer(script, extensions=("PIPELINING",)) as server:
+            shop = replace(office.shop, settings=office.mailing_to(server))
+            await scheduler.tick(shop, now, asyncio.Event())
+
+    asyncio.run(main())
+    told = capfd.readouterr().err
+    assert "INFO     a recipient domain defers everything" in told
+    assert ("commands go one by one" in told) is (level == logging.DEBUG)
 
 
 def test_an_empty_database_ticks_in_peace(tmp_path: Path) -> None:
