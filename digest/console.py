@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,11 @@ def configure_logging(*, verbose: bool) -> None:
     logging.basicConfig(level=level, format=form, datefmt="[%X]", handlers=[handler])
     for name in ("apscheduler", "alembic", "aiosmtplib", "mail.log", "uvicorn"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def logging_as_here() -> Callable[[], None]:
+    """What makes a new process log as :func:`configure_logging` made this one; can be pickled."""
+    return partial(configure_logging, verbose=logging.getLogger().level == logging.DEBUG)
 
 
 def print_error(error: DigestError) -> None:

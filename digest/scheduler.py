@@ -17,7 +17,7 @@ from threading import Thread
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from digest import bounces, ledger, pruning, subscriptions, workers
+from digest import bounces, console, ledger, pruning, subscriptions, workers
 from digest.deciding import Workshop
 from digest.errors import DigestError
 from digest.ledger import Scope
@@ -111,7 +111,15 @@ async def _send(shop: Workshop, clock: Clock, stop: asyncio.Event, waiting: int)
     number = workers.fitting(shop.settings.workers, waiting, workers.WORTH_A_START)
     if number == 1:
         return await work(shop, Scope(), clock, command="daemon", stop=stop)
-    crew = Crew(shop, Scope(), clock, workers=number, command="daemon", copied=False)
+    crew = Crew(
+        shop,
+        Scope(),
+        clock,
+        workers=number,
+        command="daemon",
+        copied=False,
+        prepare=console.logging_as_here(),
+    )
     return await crew.report(stop, lambda _: None)
 
 
@@ -148,10 +156,8 @@ async def _guarded(
     watcher = asyncio.create_task(_follow(stop, run_stop))
     try:
         report = await tick(shop, clock, run_stop)
-    except DigestError as error:
-        trouble = _words(error)
-        log.log(logging.DEBUG if trouble == said else logging.ERROR, "%s", trouble)
-        return trouble
+    except Exception as error:  # noqa: BLE001 - whatever it is: the next tick tries
+        return _say(error, said, "this tick failed")
     finally:
         watcher.cancel()
     if report is not None:
@@ -212,23 +218,31 @@ class _Postman:
 
     def _read(self) -> None:
         """Whatever goes wrong here is said, once while it lasts."""
-        shop, trouble = self._shop, ""
+        shop = self._shop
         try:
             rows = list(bounces.collect(shop.database, shop.settings, self._clock, self._stopped))
-        except DigestError as error:
-            trouble = _words(error)
-            log.log(logging.DEBUG if trouble == self._said else logging.ERROR, "%s", trouble)
-        except Exception:  # whatever it is: nobody else would hear of it, and the next tick tries
-            log.exception("the mailbox of bounces could not be read")
+        except Exception as error:  # noqa: BLE001 - nobody else would hear of it
+            self._said = _say(error, self._said, "the mailbox of bounces could not be read")
         else:
+            self._said = ""
             _say_bounces(rows)
-        self._said = trouble
 
 
 def _say_bounces(rows: list[bounces.Row]) -> None:
     done = Counter(row.done.action.value for row in rows)
     if done:
         log.info("bounces: %s", ", ".join(f"{n} {name}" for name, n in sorted(done.items())))
+
+
+def _say(error: Exception, said: str, what: str) -> str:
+    """Log trouble, in full where it is not one of ours; quietly where it is what was ``said``."""
+    if isinstance(error, DigestError):
+        trouble, trace = _words(error), None
+    else:
+        trouble, trace = f"{what} ({type(error).__name__}); the next tick tries again", error
+    level = logging.DEBUG if trouble == said else logging.ERROR
+    log.log(level, "%s", trouble, exc_info=trace)
+    return trouble
 
 
 def _words(error: DigestError) -> str:

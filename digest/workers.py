@@ -130,7 +130,8 @@ class Crew:
     """Several worker processes, started at once, and what they report.
 
     ``copied`` workers are forks of this process, which must have no other threads then and no
-    running loop; others load everything anew.
+    running loop; others load everything anew, after ``prepare``, which is pickled for them. There
+    are no more than a rate per domain has messages a minute: each of them may send one at least.
     """
 
     def __init__(
@@ -143,7 +144,9 @@ class Crew:
         command: str,
         limit: int | None = None,
         copied: bool = True,
+        prepare: Callable[[], object] | None = None,
     ) -> None:
+        workers = min(workers, shop.settings.rate_per_domain or workers)
         context = get_context("fork") if copied else get_context("spawn")
         if copied:
             shop.database.close()  # a connection that two processes use is damaged
@@ -153,7 +156,8 @@ class Crew:
         for share in _shares(limit, workers):
             ours, theirs = context.Pipe(duplex=False)
             job = _Job(settings, scope, clock, command, share)
-            process = context.Process(target=_worker, args=(theirs, job, shop if copied else None))
+            own = shop if copied else None
+            process = context.Process(target=_worker, args=(theirs, job, own, prepare))
             process.start()
             theirs.close()
             self._reports[ours] = Report()
@@ -205,9 +209,11 @@ class Crew:
 
 def _share_of_rates(settings: Settings, workers: int) -> Settings:
     """What each worker may send, so that all together keep to the limits."""
-    per_domain = settings.rate_per_domain
-    share = max(1, per_domain // workers) if per_domain else 0
-    return settings.model_copy(update={"rate": settings.rate / workers, "rate_per_domain": share})
+    share = {
+        "rate": settings.rate / workers,
+        "rate_per_domain": settings.rate_per_domain // workers,
+    }
+    return settings.model_copy(update=share)
 
 
 def _shares(limit: int | None, workers: int) -> list[int | None]:
@@ -246,7 +252,9 @@ async def _reported(
         return latest
 
 
-def _worker(pipe: Connection, job: _Job, shop: Workshop | None) -> None:
+def _worker(
+    pipe: Connection, job: _Job, shop: Workshop | None, prepare: Callable[[], object] | None
+) -> None:
     """The life of one worker process.
 
     A terminal's SIGINT is the parent's, who passes it on; and whoever stops the whole group says
@@ -255,6 +263,8 @@ def _worker(pipe: Connection, job: _Job, shop: Workshop | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _hear_of_the_parents_death()
     arm_faults()
+    if prepare is not None:
+        prepare()
     database = Database(job.settings.database_url, patience=job.settings.database_patience_seconds)
 
     def tell(report: Report) -> None:

@@ -15,13 +15,14 @@ from typing import Any
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import insert, inspect, select, text
+from sqlalchemy import create_engine, insert, inspect, select, text
 from sqlalchemy.exc import StatementError
 from sqlmodel import SQLModel
 
 from digest.database import Database, engines
 from digest.database.migrating import alembic, head
-from digest.errors import ConfigError, DatabaseError
+from digest.database.trouble import translated
+from digest.errors import ConfigError, DatabaseError, DatabaseUnavailable
 from digest.models import Run, User, table
 from tests.databases import new_database, sql, sqlite_only
 
@@ -242,6 +243,18 @@ def test_a_file_that_may_not_be_written_says_so(db: Database, file: Path) -> Non
 
 
 @sqlite_only
+def test_a_folder_in_the_place_of_the_file_says_so(tmp_path: Path) -> None:
+    with (
+        closing(Database(f"sqlite:///{tmp_path}")) as db,
+        pytest.raises(DatabaseError, match="unable to open") as caught,
+    ):
+        db.migrate()
+    assert not isinstance(caught.value, DatabaseUnavailable)
+    assert "it is a folder" in caught.value.hint
+    assert "mounted read-only?" in caught.value.hint
+
+
+@sqlite_only
 def test_a_file_that_is_no_database_says_so(file: Path) -> None:
     file.write_bytes(b"These are not the bytes you are looking for. " * 100)
     db = Database(f"sqlite:///{file}")
@@ -285,6 +298,18 @@ def test_a_full_disk_says_so(db: Database) -> None:
         session.execute(insert(table(User)), rows)
     assert "make room" in caught.value.hint
     assert names(db) == []
+
+
+def test_a_connection_that_nobody_gives_back_is_trouble_that_may_pass(file: Path) -> None:
+    engine = create_engine(f"sqlite:///{file}", pool_size=1, max_overflow=0, pool_timeout=0.01)
+    with (
+        closing(engine.connect()),
+        pytest.raises(DatabaseUnavailable, match="no connection came free") as told,
+        translated(engine),
+    ):
+        engine.connect()
+    assert "try again" in told.value.hint
+    engine.dispose()
 
 
 def test_an_error_never_shows_the_data_it_was_about(db: Database) -> None:

@@ -478,6 +478,15 @@ def test_a_recovery_that_is_undone_leaves_the_dead_to_the_next(
     assert office.recover(on_unknown="hold") == Recovered(returned=1, in_doubt=1)
 
 
+def test_something_odd_among_the_locks_stays_and_stops_nobody(office: Office) -> None:
+    locks = office.settings.locks
+    (locks / "0 a folder").mkdir(parents=True)
+    (locks / "1 of nobody").touch()
+    (locks / "2 to nowhere").symlink_to("nothing")
+    office.recover()
+    assert [path.name for path in sorted(locks.iterdir())] == ["0 a folder", "2 to nowhere"]
+
+
 # --- waiting, looking ----------------------------------------------------------------------------
 
 

@@ -156,6 +156,23 @@ class TestDomains:
             assert known.hold(HERE, now) <= 1000 + 1e-6
         assert known.hold(HERE, now + 1100) == 0
 
+    def test_what_was_under_way_when_a_pause_began_does_not_lengthen_it(self) -> None:
+        known = domains()
+        assert [known.trouble(HERE, n / 10) for n in range(10)] == [0, 0, 300, *[0] * 7]
+        assert known.hold(HERE, 301) == 0, "one asks"
+        assert [known.trouble(HERE, 302 + n) for n in range(3)] == [600, 0, 0]
+
+    @given(st.floats(0, 1, exclude_max=True), st.integers(1, 8), st.floats(0, 2000))
+    def test_no_wait_is_longer_than_the_cap_whatever_is_added_at_random(
+        self, random: float, pauses: int, gap: float
+    ) -> None:
+        known, now = Domains(per_minute=0, base=300, cap=1000, jitter=lambda: random), 0.0
+        for _ in range(pauses * STRIKES):
+            known.hold(HERE, now)
+            known.trouble(HERE, now)
+            assert known.hold(HERE, now) <= 1000
+            now += gap
+
     def test_domains_at_rest_are_forgotten(self) -> None:
         known = domains(1)
         for n in range(25_000):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from digest import scheduler
+from digest import scheduler, workers
 from digest.models import Run, State, Subscription
 from digest.run import Report
 from tests.office import (
@@ -21,6 +22,7 @@ from tests.office import (
     Office,
     counted,
     ended,
+    now,
     open_office,
     said,
     serving,
@@ -215,6 +217,34 @@ def test_more_users_than_are_planned_at_a_time_are_all_planned(
     assert (report.planned, len(mailed)) == (8, 8)
 
 
+@pytest.mark.parametrize("level", [logging.INFO, logging.DEBUG])
+def test_workers_of_the_daemon_log_as_it_does(
+    office: Office,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    level: int,
+) -> None:
+    """They are processes that load everything anew."""
+    monkeypatch.setattr(workers, "WORTH_A_START", 1)
+    caplog.set_level(level)
+    office.resettle(workers=2)
+    office.enrol(*[f"user{n}" for n in range(6)], now=DUE - timedelta(days=5))
+    overdue(office)
+
+    script: Script = {"MAIL": ["503 5.5.1 lost"], "RCPT": lambda _: "451 4.4.1 busy"}
+
+    async def main() -> None:
+        async with ScriptedServer(script, extensions=("PIPELINING",)) as server:
+            shop = replace(office.shop, settings=office.mailing_to(server))
+            await scheduler.tick(shop, now, asyncio.Event())
+
+    asyncio.run(main())
+    told = capfd.readouterr().err
+    assert "INFO     a recipient domain defers everything" in told
+    assert ("commands go one by one" in told) is (level == logging.DEBUG)
+
+
 def test_an_empty_database_ticks_in_peace(tmp_path: Path) -> None:
     with open_office(tmp_path) as office:
         assert tick(office, DUE) == (None, [])
@@ -295,6 +325,26 @@ def test_a_daemon_survives_a_database_in_trouble_and_goes_on(
     serve(office, {}, enough)
     assert counted(office.states()) == {"sent": 2}
     assert "make room" in caplog.text
+
+
+def test_what_nobody_thought_of_is_said_once_and_the_daemon_goes_on(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "digest")
+    locks = office.settings.locks
+    locks.parent.mkdir(parents=True, exist_ok=True)
+    locks.write_text("not a folder")
+
+    def enough(reports: list[Report]) -> bool:
+        if caplog.text.count("this tick failed (") >= 3 and locks.is_file():
+            locks.unlink()
+        return bool(reports)
+
+    serve(office, {}, enough)
+    assert counted(office.states()) == {"sent": 2}
+    levels = [r.levelname for r in caplog.records if "this tick failed" in r.getMessage()]
+    assert levels == ["ERROR", *["DEBUG"] * (len(levels) - 1)]
+    assert "raised an exception" not in caplog.text
 
 
 def test_a_daemon_that_is_stopped_finishes_what_is_under_way(office: Office) -> None:

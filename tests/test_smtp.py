@@ -1,6 +1,7 @@
 """Sending over live sockets: what becomes of each message when servers misbehave."""
 
 import asyncio
+import gc
 import smtplib
 import ssl
 from collections import Counter
@@ -479,11 +480,19 @@ class TestStoppingTheRun:
 
     def test_refused_credentials_stop_the_run_after_one_try(self) -> None:
         stopped, server = self.scripted({"AUTH": "535 5.7.8 wrong password"}, user="digest")
-        assert (stopped.code, stopped.phase) == (535, "auth")
+        assert (stopped.code, stopped.enhanced, stopped.phase) == (535, "5.7.8", "auth")
+        what = "refuses user and password: 535 5.7.8 wrong password"
+        assert stopped.message == f"127.0.0.1:{server.port} {what}"
         assert "SMTP_URL" in stopped.hint
         assert server.connections == 1
         assert server.verbs(1).count("AUTH") == 1
         assert server.received == []
+
+    def test_a_login_that_is_refused_for_another_reason_is_not_put_down_to_the_password(
+        self,
+    ) -> None:
+        stopped, _ = self.scripted({"AUTH": "534 5.7.9 too weak"}, user="digest")
+        assert "refuses the login: 534 5.7.9 too weak" in stopped.message
 
     def test_a_server_that_wants_credentials_we_have_not_stops_the_run(self) -> None:
         stopped, server = self.scripted({"MAIL": "530 5.7.0 authentication required"})
@@ -495,6 +504,33 @@ class TestStoppingTheRun:
         assert "STARTTLS" in stopped.message
         assert stopped.hint
         assert server.verbs(1) == ["EHLO"]
+
+    @pytest.mark.parametrize(
+        ("user", "tls"), [("digest", Tls.NEVER), ("", Tls.REQUIRE)], ids=["password", "STARTTLS"]
+    )
+    def test_a_refusal_is_asked_for_and_told_once_however_many_connections(
+        self, user: str, tls: Tls, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async def one(sender: Sender, stop: asyncio.Event) -> str:
+            try:
+                return (await sender.send(FROM, ALICE, BODY, yes)).state
+            except StopRun:
+                stop.set()  # as a run does
+                return "stopped"
+
+        async def story() -> tuple[set[str], int]:
+            stop, script = asyncio.Event(), {"AUTH": "535 5.7.8 wrong password"}
+            async with ScriptedServer(script, extensions=("AUTH PLAIN",)) as server:
+                ours = server.server(user=user, tls=tls)
+                async with Sender(ours, connections=4, stop=stop) as sender:
+                    states = await asyncio.gather(*(one(sender, stop) for _ in range(9)))
+            return set(states), server.connections
+
+        states, connections = run(story())
+        gc.collect()  # an error that nobody asked for is told when its task goes
+        assert "stopped" in states <= {"stopped", "withdrawn"}
+        assert "never retrieved" not in caplog.text
+        assert connections == 1
 
     def test_a_sender_address_that_cannot_be_is_never_the_recipients_fault(self) -> None:
         async def story() -> None:

@@ -126,6 +126,25 @@ class TestPauses:
         assert all(o.wait >= 299 for o in outcomes if o.meaning == "domain-paused")
         assert "sending pauses" not in caplog.text
 
+    def test_a_burst_of_deferrals_is_one_pause_of_the_domain(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO, "digest")
+
+        async def story() -> list[Outcome]:
+            script: Script = {"RCPT": lambda _: Wait(0.05, "451 4.4.1 busy")}
+            async with (
+                ScriptedServer(script) as server,
+                Sender(server.server(), connections=10, pace=pace()) as sender,
+            ):
+                await send_all(sender, [f"u{n}@a.example" for n in range(10)])
+                return await send_all(sender, [f"v{n}@a.example" for n in range(49)])
+
+        outcomes = tell(story())
+        assert {outcome.meaning for outcome in outcomes} == {"domain-paused"}
+        assert all(298 < outcome.wait <= 375 for outcome in outcomes)
+        assert caplog.text.count("left alone for 300 s") == caplog.text.count("left alone") == 1
+
     def test_greylisting_is_no_trouble_of_a_domain(self) -> None:
         async def story() -> list[Outcome]:
             script: Script = {"RCPT": lambda _: "451 4.7.1 greylisted"}

@@ -161,7 +161,7 @@ def test_a_disk_that_turns_read_only_stops_the_send_and_loses_nobody(disk: Disk)
             end = ended(start(office, smtp, **alone))
             again = ended(start(office, smtp, **alone))
         assert (end.code, again.code) == (1, 2)  # on the way, and from the start
-        assert "see whether the disk is broken, read-only" in told(end)
+        assert "see whether the disk is full, broken, read-only" in told(end)
         assert re.search("read-?only", told(again))
         office.database.close()
         disk.mend()

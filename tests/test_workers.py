@@ -232,6 +232,19 @@ def test_a_worker_that_is_killed_does_not_stop_the_other(office: Office) -> None
         assert len(server.accepted) <= len(EVERYBODY) + CONNECTIONS
 
 
+@pytest.mark.parametrize(("rate", "sent"), [(1, 1), (3, 2)])
+def test_workers_together_keep_to_the_rate_of_a_domain(
+    office: Office, rate: int, sent: int
+) -> None:
+    """A share is whole, so that of three a minute two workers send one each."""
+    with serving() as server:
+        words = ("send", "--week", WEEK, "--workers", "2", "--limit", "40")  # 20 for each
+        end = ended(office.start(*words, port=server.port, rate_per_domain=rate))
+        assert end.code == 1, end.err
+        assert len(server.accepted) == sent
+    assert len(office.all(Run)) == min(rate, 2)
+
+
 def test_workers_that_load_everything_anew_share_the_mails_too(office: Office) -> None:
     """The daemon's: it has a loop and threads, and cannot be copied."""
     office.plan(WEEK, now())

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, exc
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 
 from digest.errors import DatabaseError, DatabaseUnavailable
@@ -15,12 +15,15 @@ _HINTS = (
     ("locked", "another program is writing to it for long; stop it or try again"),
     ("lock timeout", "another program is writing to it for long; stop it or try again"),
     ("readonly", "make the file and its folder writable for this user"),
-    ("unable to open", "the folder does not exist or is not readable for this user"),
+    (
+        "unable to open",
+        "its folder is missing, it is a folder, or cannot be read and written (mounted read-only?)",
+    ),
     ("not a database", "the file is not SQLite, or damaged; restore it from a backup"),
     ("malformed", "the file is damaged; restore it from a backup"),
     (
         "i/o error",
-        "see whether the disk is broken, read-only or over quota; nothing recorded is lost",
+        "see whether the disk is full, broken, read-only or over quota; nothing recorded is lost",
     ),
     ("disk", "make room on the disk; nothing that was recorded is lost"),
     ("no space left", "make room on the disk; nothing that was recorded is lost"),
@@ -44,14 +47,18 @@ def translated(engine: Engine) -> Iterator[None]:
     """Turn the driver's complaints into one that says what to do."""
     try:
         yield
+    except exc.TimeoutError as error:
+        raise DatabaseUnavailable(
+            f"{_name(engine)}: no connection came free",
+            hint="too much asks at once, or something holds them for long; try again",
+        ) from error
     except DBAPIError as error:
         complaint = _complaint(error)
         hint = next((hint for word, hint in _HINTS if word in complaint.lower()), "")
-        name = engine.url.render_as_string(hide_password=True)
         # PostgreSQL repeats the row that it refused, so that error is not passed on.
         cause = None if isinstance(error, IntegrityError) else error
         kind = DatabaseUnavailable if _may_pass(error, complaint) else DatabaseError
-        raise kind(f"{name}: {complaint}", hint=hint) from cause
+        raise kind(f"{_name(engine)}: {complaint}", hint=hint) from cause
 
 
 _PASSING_SQLITE = {
@@ -65,6 +72,10 @@ _PASSING_STATES = ("08", "40", "53", "57P0", "55P03", "58030")
 """Connection, rolled back, resources, shutting down or starting, lock timeout, I/O (appendix A)."""
 _LASTING = ("authentication failed", "no password supplied", "does not exist", "pg_hba.conf")
 """Where a connection is refused there is no code, only words."""
+
+
+def _name(engine: Engine) -> str:
+    return engine.url.render_as_string(hide_password=True)
 
 
 def _may_pass(error: DBAPIError, complaint: str) -> bool:

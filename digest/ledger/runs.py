@@ -149,11 +149,11 @@ def _died(host: str, lock: Path, *, lease_is_over: bool) -> bool:
 
 
 def _sweep(locks: Path, alive: set[str]) -> None:
-    """Remove the locks of runs that are over, however they ended."""
+    """Remove the locks of runs that are over, however they ended; what cannot be removed stays."""
     for path in locks.glob("*"):
         if path.name in alive:
             continue
-        with suppress(FileNotFoundError, BlockingIOError), path.open() as lock:
+        with suppress(OSError), path.open() as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_at(lock, path):
                 path.unlink()  # while it is held: a run that waits for it looks again

@@ -175,12 +175,26 @@ def _cannot_open(server: Server, phase: Phase, error: BaseException) -> SendErro
     if isinstance(cause, ssl.SSLError) and not dropped:
         return _no_tls(server, cause)
     if isinstance(error, SMTPResponseException) and error.code > 0:
-        hint = "check user and password in SMTP_URL" if phase == "auth" else ""
-        return refusal(Reply(error.code, tidy(error.message), phase), hint=hint)
+        reply = Reply(error.code, tidy(error.message), phase)
+        return _no_login(server, reply) if phase == "auth" else refusal(reply)
     return TryLater(
         f"no connection to {server}: {tidy(str(error)) or type(error).__name__}",
         phase=phase,
         hint=_hint(server, error, cause),
+    )
+
+
+def _no_login(server: Server, reply: Reply) -> SendError:
+    refused = refusal(reply, hint="check user and password in SMTP_URL")
+    if not isinstance(refused, StopRun):
+        return refused
+    what = "user and password" if reply.code == 535 else "the login"
+    return StopRun(
+        f"{server} refuses {what}: {reply.code} {refused.message}",
+        code=reply.code,
+        enhanced=reply.enhanced,
+        phase=reply.phase,
+        hint=refused.hint,
     )
 
 

@@ -75,6 +75,7 @@ class Width:
 class _Domain:
     until: float = 0
     level: int = 0
+    is_asked: bool = False
     strikes: int = 0
     waiting: int = 0
     recent: deque[float] = field(default_factory=deque)
@@ -84,9 +85,10 @@ class Domains:
     """Recipient domains: those that defer wait longer and longer, and none gets more than its rate.
 
     A domain is paused by :data:`STRIKES` deferrals in a row, for ``base`` seconds, twice as long
-    each time up to ``cap``. One message asks after each pause. A success takes one doubling back,
-    and until all are taken back a single deferral pauses again. ``per_minute`` messages may go to
-    a domain in any span of 60 seconds, 0 for no limit. ``jitter`` gives a number in [0, 1).
+    each time up to ``cap``. One message asks after each pause; answers to those that were under
+    way when it began add nothing to it. A success takes one doubling back, and until all are taken
+    back a single deferral pauses again. ``per_minute`` messages may go to a domain in any span of
+    60 seconds, 0 for no limit. ``jitter`` gives a number in [0, 1).
     """
 
     def __init__(
@@ -106,20 +108,23 @@ class Domains:
                 return 0
             known = self._remember(name, now)
         if now < known.until:
-            return (known.until - now) * (1 + self._jitter() / 4)
+            return min(self._cap, (known.until - now) * (1 + self._jitter() / 4))
         if wait := self._full(known, now):
             return wait
         if known.level:
             known.until = now + PROBE_SECONDS  # for the others; its answer sets it anew
+            known.is_asked = True
         return 0
 
     def trouble(self, name: str, now: float) -> float:
         """A message was deferred for what may be the domain's trouble: seconds of pause, or 0."""
         known = self._known.get(name) or self._remember(name, now)
+        if now < known.until and not known.is_asked:
+            return 0
         known.strikes += 1
         if known.strikes < STRIKES and not known.level:
             return 0
-        known.strikes = 0
+        known.strikes, known.is_asked = 0, False
         pause = min(self._cap, self._base * 2.0 ** min(known.level, 30))
         known.level += 1
         known.until = now + pause
@@ -128,7 +133,7 @@ class Domains:
     def success(self, name: str) -> None:
         """The domain answered as it should."""
         if (known := self._known.get(name)) is not None:
-            known.strikes, known.until = 0, 0
+            known.strikes, known.until, known.is_asked = 0, 0, False
             known.level = max(0, known.level - 1)
 
     def _full(self, known: _Domain, now: float) -> float:

@@ -131,6 +131,7 @@ class Pool:
         try:
             await connection.open()
         except StopRun:
+            self._failures += 1  # those who wait are not refused in their turn
             raise
         except TryLater as error:
             if error.phase == "auth":

@@ -154,7 +154,8 @@ class Sender:
         finally:
             stopping.cancel()
             taking.cancel()
-            await asyncio.wait({taking, stopping})  # what was half open is closed now
+            # What was half open is closed now; what it met all the same is the first one's to say.
+            await asyncio.gather(taking, stopping, return_exceptions=True)
 
     async def _deliver(self, connection: Connection, message: _Message) -> Outcome | None:
         fresh = connection.messages == 0
