@@ -96,6 +96,26 @@ def test_what_a_dead_run_was_sending_can_be_settled_before_anything_is_sent(offi
         assert sorted(server.accepted) == [f"{user}@people.example" for user in USERS]
 
 
+def test_what_a_killed_process_was_sending_goes_at_once_unless_it_is_held(office: Office) -> None:
+    with serving() as server:
+        assert send(office, server, fault=Point.AFTER_REPLY).code == -signal.SIGKILL
+        send(office, server)
+        assert counted(office.states()) == {"sent": 2, "unknown": 1}
+        assert send(office, server, on_unknown="resend").code == 0
+        assert len(server.accepted) == 4
+
+
+def test_what_a_broken_connection_left_in_doubt_waits_and_can_no_longer_be_settled(
+    office: Office,
+) -> None:
+    with serving({".": lambda _: Drop()}) as server:
+        send(office, server, on_unknown="resend")
+    with serving() as server:
+        send(office, server, on_unknown="resend")
+        assert (server.accepted, counted(office.states())) == ([], {"pending": 3})
+    assert digest(office, "settle").out == "Nothing is in doubt.\n"
+
+
 def test_what_a_live_run_is_sending_cannot_be_settled(office: Office) -> None:
     """Paused with one body under way, and by its lock known to be alive."""
     with serving() as server:
