@@ -162,6 +162,18 @@ def test_a_wrong_setting_is_found(digest: Front, monkeypatch: pytest.MonkeyPatch
     assert "wrong configuration: WEEKDAY" in result.out
 
 
+def test_a_sender_that_is_no_address_is_named_with_its_setting(
+    digest: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DIGEST_FROM", "The Site <a@site.example>")
+    what = "FROM: “The Site <a@site.example>”: "
+    checked, sent = digest("check"), digest("send")
+    assert (checked.code, sent.code) == (2, 2)
+    assert f"wrong mails: {what}" in checked.out
+    assert sent.err.startswith(f"digest: {what}")
+    assert "name@host.example" in sent.err
+
+
 def test_a_url_that_is_none_is_found_and_its_password_not_shown(
     digest: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
