@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -146,10 +146,10 @@ def print_report(report: Report, seconds: float, where: str, *, dry: bool = Fals
         err.print("Interrupted: what was not sent is still pending; the next send goes on.")
     if report.stopped is not None:
         print_error(report.stopped)
-    for state, _ in report.states:
-        if state in {State.FAILED, State.DEFERRED, State.UNKNOWN}:
-            out.print("Why, for one user: digest explain USER. Failed ones again: --retry-failed.")
-            break
+    states = {state for state, _ in report.states}
+    if states & {State.FAILED, State.DEFERRED, State.UNKNOWN}:
+        again = " Failed ones again: --retry-failed." if State.FAILED in states else ""
+        out.print(f"Why, for one user: digest explain USER.{again}")
 
 
 _DECIDED = {
@@ -157,6 +157,18 @@ _DECIDED = {
     Decision.SENT: "recorded as sent",
     Decision.GIVE_UP: "given up; only --retry-failed opens them again",
 }
+
+
+def print_next_attempt(at: datetime | None) -> None:
+    """From when a later send takes what was deferred, if anything was."""
+    if at is not None:
+        # Rounded up: a send at the minute that is named must find something to do.
+        minute = (at + timedelta(seconds=59)).astimezone(UTC)
+        out.print(
+            f"Deferred ones are offered again from {minute:%Y-%m-%d %H:%M} UTC, by the daemon or "
+            "the next digest send.",
+            soft_wrap=True,
+        )
 
 
 def print_doubt(number: int) -> None:

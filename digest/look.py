@@ -107,6 +107,12 @@ def members(database: Database, week: str, state: str, limit: int) -> list[dict[
         return ledger.listed(session, state, Scope((week,)), limit)
 
 
+def next_attempt(database: Database, scope: Scope) -> datetime | None:
+    """When the first of the deferred mails in ``scope`` is offered again, if any is."""
+    with database.reading() as session:
+        return ledger.next_attempt(session, scope)
+
+
 def doubts(database: Database, scope: Scope, limit: int) -> dict[str, Any]:
     """How many mails in ``scope`` are in doubt, and the first ``limit`` of them."""
     with database.reading() as session:

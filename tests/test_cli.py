@@ -88,6 +88,23 @@ def test_done_but_not_for_everybody_is_1_and_says_why(
     assert said in result.out or "log in first" in result.err
 
 
+def test_a_deferral_says_when_it_goes_on_and_nothing_of_failures(
+    told: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving({"RCPT": "451 4.3.0 later"}) as server:
+        through(monkeypatch, server.port)
+        first = told("send", *WEEK, at=NEXT_MONDAY)
+        second = told("send", *WEEK, at=NEXT_MONDAY)
+    ((earliest,),) = told.sql("SELECT min(next_attempt_at) FROM deliveries")
+    minute = datetime.fromisoformat(str(earliest)) + timedelta(seconds=59)
+    again = f"Deferred ones are offered again from {minute:%Y-%m-%d %H:%M} UTC"
+    assert again in first.out
+    assert again in second.out
+    assert "--retry-failed" not in first.out
+    assert again in told("status", "--state", "deferred").out
+    assert again not in told("status", "--state", "skipped").out
+
+
 def test_a_server_that_is_down_is_said_with_a_hint_and_the_mails_stay_pending(
     told: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -65,8 +65,10 @@ def send(
             console.out.print("There is nobody to write to: first digest import, or digest demo")
         else:
             console.print_nothing(look.standing(database, period, clock()), period)
-        if settings.on_unknown == "hold" and not isinstance(report.stopped, DatabaseError):
-            console.print_doubt(look.doubts(database, Scope(), 0)["in_doubt"])
+        if not isinstance(report.stopped, DatabaseError):
+            console.print_next_attempt(look.next_attempt(database, scope))
+            if settings.on_unknown == "hold":
+                console.print_doubt(look.doubts(database, Scope(), 0)["in_doubt"])
     if report.interrupted:
         return 130
     return 2 if report.never_began else 1 if report.incomplete else 0
