@@ -196,6 +196,23 @@ def test_a_database_that_cannot_be_used_is_found(
 
 
 @pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("DROP TABLE suppressions", "table suppressions missing"),
+        ("ALTER TABLE posts RENAME COLUMN title TO headline", "column posts.title missing"),
+    ],
+)
+def test_a_table_or_column_that_was_removed_is_found(digest: Front, change: str, said: str) -> None:
+    assert digest("check").code == 0
+    digest.sql(change)
+    result = digest("check")
+    assert result.code == 2
+    (wrong,) = lines(result.out, "wrong")
+    assert wrong.startswith("wrong database: ")
+    assert wrong.endswith(said)
+
+
+@pytest.mark.parametrize(
     ("text", "what"),
     [("{% if %}", "line 1"), ("{{ nmae }}", "there is nothing called “nmae”")],
     ids=["syntax", "unknown name"],
