@@ -209,6 +209,14 @@ def print_pruned(gone: Mapping[str, int], *, dry: bool) -> None:
         out.print("Nothing to prune: the KEEP_…_WEEKS keep all there is.")
 
 
+def print_nobody(place: str) -> None:
+    """That there are no users, and where: it may be another database than is meant."""
+    out.print(f"There is nobody to write to in {escape(place)}.", soft_wrap=True)
+    out.print(
+        "First digest import, or digest demo; or start where its database is, or set DATABASE_URL."
+    )
+
+
 def print_nothing(standing: Mapping[tuple[str, str], int], week: str | None) -> None:
     """Why a send had nothing to do."""
     said = ", ".join(describe(standing)) or "nobody was planned"

@@ -333,6 +333,13 @@ def test_an_empty_folder_is_no_trouble(digest: Front, words: tuple[str, ...]) ->
     assert "Traceback" not in result.err
 
 
+def test_a_send_from_a_wrong_folder_names_the_database_that_it_found_empty(digest: Front) -> None:
+    said = digest("send", at=NEXT_MONDAY).out
+    assert "There is nobody to write to in " in said
+    if not POSTGRES:
+        assert f" {digest.folder}/var/digest.db." in said
+
+
 # --- schedule ------------------------------------------------------------------------------------
 
 

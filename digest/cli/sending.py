@@ -62,7 +62,7 @@ def send(
         if report.total or report.stopped or report.interrupted:
             console.print_report(report, monotonic() - began, _where(settings))
         elif not number_of_users(database):
-            console.out.print("There is nobody to write to: first digest import, or digest demo")
+            console.print_nobody(database.place)
         else:
             console.print_nothing(look.standing(database, period, clock()), period)
         if not isinstance(report.stopped, DatabaseError):
