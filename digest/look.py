@@ -98,6 +98,18 @@ def status(database: Database, period: str | None) -> dict[str, Any]:
     }
 
 
+def latest_week(database: Database, now: datetime) -> str:
+    """The latest week in the ledger; where nothing was sent yet, the last full one."""
+    with database.reading() as session:
+        try:
+            return ledger.latest_period(session)
+        except UsageError:
+            ahead = weeks(session, now, None).values()
+            if not ahead:
+                raise
+            return max(ahead)
+
+
 def members(database: Database, week: str, state: str, limit: int) -> list[dict[str, Any]]:
     """Up to ``limit`` users who are in ``state`` of ``week``, each with what the ledger says."""
     with database.reading() as session:

@@ -133,7 +133,6 @@ def test_a_server_that_is_down_is_said_with_a_hint_and_the_mails_stay_pending(
         (("explain", "alice", "--week", "next"), "“next” is not a week", "2026-W46"),
         (("preview", "vic"), "has never posted", "digest explain vic"),
         (("preview", "alice", *WEEK, "--output", "/proc/no/file"), "cannot be written", "--output"),
-        (("status",), "nothing was sent yet", "digest send"),
         (("import", "nowhere"), "nowhere", ""),
         (("daemon", "--web", "--host", "host.invalid"), "cannot listen", "--port"),
     ],
@@ -338,6 +337,17 @@ def test_a_send_from_a_wrong_folder_names_the_database_that_it_found_empty(diges
     assert "There is nobody to write to in " in said
     if not POSTGRES:
         assert f" {digest.folder}/var/digest.db." in said
+
+
+def test_before_the_first_send_everybody_is_unplanned(told: Front) -> None:
+    status = told("status", "--json", at=NEXT_MONDAY)
+    assert status.code == 0
+    assert status.json == {
+        "week": "2026-W46",
+        "audience": 5,
+        "states": {"unplanned": 5},
+        "reasons": {},
+    }
 
 
 # --- schedule ------------------------------------------------------------------------------------

@@ -32,7 +32,9 @@ def status(
         raise UsageError(f"there is no state {state}", hint=f"one of: {states}")
     again = None
     with opened(settings) as database:
-        found = look.status(database, str(Period.parse(week)) if week else None)
+        found = look.status(
+            database, str(Period.parse(week)) if week else look.latest_week(database, clock())
+        )
         if state is not None:
             found["users"] = look.members(database, found["week"], state, limit)
         if state == State.DEFERRED:
