@@ -187,6 +187,8 @@ def print_settled(decision: Decision | None, number: int, left: Mapping[str, Any
         out.print("Grep the mail server's log, then: digest settle --sent, --resend or --give-up")
     elif decision is None:
         out.print("Nothing is in doubt.")
+    elif not number:
+        out.print("None was in doubt there. Which are: digest settle")
 
 
 def print_members(rows: Sequence[Mapping[str, Any]], total: int) -> None:
@@ -252,6 +254,13 @@ def print_explanation(explanation: Mapping[str, Any]) -> None:
         sign = "[green]yes[/]" if gate["passed"] else "[red]no [/]"
         decided = "  ← decided" if gate["name"] == explanation["decided_by"] else ""
         out.print(f"  {sign}  {gate['name']}: {escape(gate['fact'])}{decided}", soft_wrap=True)
+    if explanation["state"] == State.UNKNOWN:
+        which = f"--user {explanation['user']} --week {explanation['period']}"
+        out.print(
+            f"  To say what became of it: digest settle {escape(which)} --sent, --resend or "
+            "--give-up",
+            soft_wrap=True,
+        )
     for bounce in explanation["bounces"]:
         told = f"{bounce['class']} {bounce['status']} on {bounce['received_at'][:10]}"
         out.print(f"  came back: {escape(told)}: {escape(bounce['why'])}", soft_wrap=True)

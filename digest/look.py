@@ -238,6 +238,8 @@ def _recorded(row: Any) -> Gate:
         fact += f", {row.attempts} attempt{'s' * (row.attempts != 1)}"
     if row.next_attempt_at:
         fact += f", again from {row.next_attempt_at:%Y-%m-%d %H:%M} UTC"
+    if row.state == State.UNKNOWN:  # what to look for in the mail server's log
+        fact += f", Message-ID {row.message_id}"
     if row.reply:
         fact += f": {row.reply}"
     troubled = row.state in {State.FAILED, State.UNKNOWN, State.SKIPPED, State.SUPPRESSED}
