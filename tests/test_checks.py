@@ -235,4 +235,4 @@ def test_a_check_sends_and_plans_nothing(digest: Front) -> None:
     digest("demo", "--users", "3")
     digest("check")
     assert not Path("var/mailbox").exists()
-    assert digest("status").code == 2
+    assert digest("status", "--json").json["states"] == {"unplanned": 3}
