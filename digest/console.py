@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -152,10 +152,10 @@ def print_report(report: Report, seconds: float, where: str, *, dry: bool = Fals
         err.print("Interrupted: what was not sent is still pending; the next send goes on.")
     if report.stopped is not None:
         print_error(report.stopped)
-    for state, _ in report.states:
-        if state in {State.FAILED, State.DEFERRED, State.UNKNOWN}:
-            out.print("Why, for one user: digest explain USER. Failed ones again: --retry-failed.")
-            break
+    states = {state for state, _ in report.states}
+    if states & {State.FAILED, State.DEFERRED, State.UNKNOWN}:
+        again = " Failed ones again: --retry-failed." if State.FAILED in states else ""
+        out.print(f"Why, for one user: digest explain USER.{again}")
 
 
 _DECIDED = {
@@ -163,6 +163,18 @@ _DECIDED = {
     Decision.SENT: "recorded as sent",
     Decision.GIVE_UP: "given up; only --retry-failed opens them again",
 }
+
+
+def print_next_attempt(at: datetime | None) -> None:
+    """From when a later send takes what was deferred, if anything was."""
+    if at is not None:
+        # Rounded up: a send at the minute that is named must find something to do.
+        minute = (at + timedelta(seconds=59)).astimezone(UTC)
+        out.print(
+            f"Deferred ones are offered again from {minute:%Y-%m-%d %H:%M} UTC, by the daemon or "
+            "the next digest send.",
+            soft_wrap=True,
+        )
 
 
 def print_doubt(number: int) -> None:
@@ -181,6 +193,8 @@ def print_settled(decision: Decision | None, number: int, left: Mapping[str, Any
         out.print("Grep the mail server's log, then: digest settle --sent, --resend or --give-up")
     elif decision is None:
         out.print("Nothing is in doubt.")
+    elif not number:
+        out.print("None was in doubt there. Which are: digest settle")
 
 
 def print_members(rows: Sequence[Mapping[str, Any]], total: int) -> None:
@@ -201,6 +215,14 @@ def print_pruned(gone: Mapping[str, int], *, dry: bool) -> None:
         out.print(f"{rows:,} rows of {name} {'would go' if dry else 'are gone'}")
     if not gone:
         out.print("Nothing to prune: the KEEP_…_WEEKS keep all there is.")
+
+
+def print_nobody(place: str) -> None:
+    """That there are no users, and where: it may be another database than is meant."""
+    out.print(f"There is nobody to write to in {escape(place)}.", soft_wrap=True)
+    out.print(
+        "First digest import, or digest demo; or start where its database is, or set DATABASE_URL."
+    )
 
 
 def print_nothing(standing: Mapping[tuple[str, str], int], week: str | None) -> None:
@@ -238,6 +260,13 @@ def print_explanation(explanation: Mapping[str, Any]) -> None:
         sign = "[green]yes[/]" if gate["passed"] else "[red]no [/]"
         decided = "  ← decided" if gate["name"] == explanation["decided_by"] else ""
         out.print(f"  {sign}  {gate['name']}: {escape(gate['fact'])}{decided}", soft_wrap=True)
+    if explanation["state"] == State.UNKNOWN:
+        which = f"--user {explanation['user']} --week {explanation['period']}"
+        out.print(
+            f"  To say what became of it: digest settle {escape(which)} --sent, --resend or "
+            "--give-up",
+            soft_wrap=True,
+        )
     for bounce in explanation["bounces"]:
         told = f"{bounce['class']} {bounce['status']} on {bounce['received_at'][:10]}"
         out.print(f"  came back: {escape(told)}: {escape(bounce['why'])}", soft_wrap=True)

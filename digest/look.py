@@ -98,6 +98,18 @@ def status(database: Database, period: str | None) -> dict[str, Any]:
     }
 
 
+def latest_week(database: Database, now: datetime) -> str:
+    """The latest week in the ledger; where nothing was sent yet, the last full one."""
+    with database.reading() as session:
+        try:
+            return ledger.latest_period(session)
+        except UsageError:
+            ahead = weeks(session, now, None).values()
+            if not ahead:
+                raise
+            return max(ahead)
+
+
 def members(database: Database, week: str, state: str, limit: int) -> list[dict[str, Any]]:
     """Up to ``limit`` users who are in ``state`` of ``week``, each with what the ledger says."""
     with database.reading() as session:
@@ -105,6 +117,12 @@ def members(database: Database, week: str, state: str, limit: int) -> list[dict[
             found = ledger.unplanned(session, week, limit)
             return [{"user": user, "week": week} for user in found]
         return ledger.listed(session, state, Scope((week,)), limit)
+
+
+def next_attempt(database: Database, scope: Scope) -> datetime | None:
+    """When the first of the deferred mails in ``scope`` is offered again, if any is."""
+    with database.reading() as session:
+        return ledger.next_attempt(session, scope)
 
 
 def doubts(database: Database, scope: Scope, limit: int) -> dict[str, Any]:
@@ -220,6 +238,8 @@ def _recorded(row: Any) -> Gate:
         fact += f", {row.attempts} attempt{'s' * (row.attempts != 1)}"
     if row.next_attempt_at:
         fact += f", again from {row.next_attempt_at:%Y-%m-%d %H:%M} UTC"
+    if row.state == State.UNKNOWN:  # what to look for in the mail server's log
+        fact += f", Message-ID {row.message_id}"
     if row.reply:
         fact += f": {row.reply}"
     troubled = row.state in {State.FAILED, State.UNKNOWN, State.SKIPPED, State.SUPPRESSED}

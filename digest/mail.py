@@ -50,7 +50,7 @@ class Mailer:
             locale=settings.locale,
             cache=cache_folder(),
         )
-        self._sender = parse(settings.sender)
+        self._sender = _from_address(settings.sender)
         site = urlsplit(settings.base_url).hostname or ""
         self._host = self._sender.domain
         self._signer = signer(settings)
@@ -138,6 +138,13 @@ def _signing_domain(settings: Settings) -> str:
     except BadAddress as error:
         name = "DKIM_DOMAIN" if settings.dkim_domain else "FROM"
         raise ConfigError(name, error.reason, hint="for example example.org") from error
+
+
+def _from_address(text: str) -> Address:
+    try:
+        return parse(text)
+    except BadAddress as error:
+        raise ConfigError("FROM", f"“{text}”: {error.reason}", hint=error.hint) from error
 
 
 def _bounce_address(text: str) -> Address | None:

@@ -162,6 +162,18 @@ def test_a_wrong_setting_is_found(digest: Front, monkeypatch: pytest.MonkeyPatch
     assert "wrong configuration: WEEKDAY" in result.out
 
 
+def test_a_sender_that_is_no_address_is_named_with_its_setting(
+    digest: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DIGEST_FROM", "The Site <a@site.example>")
+    what = "FROM: “The Site <a@site.example>”: "
+    checked, sent = digest("check"), digest("send")
+    assert (checked.code, sent.code) == (2, 2)
+    assert f"wrong mails: {what}" in checked.out
+    assert sent.err.startswith(f"digest: {what}")
+    assert "name@host.example" in sent.err
+
+
 def test_a_url_that_is_none_is_found_and_its_password_not_shown(
     digest: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,6 +193,23 @@ def test_a_database_that_cannot_be_used_is_found(
     assert result.code == 2
     assert "wrong database:" in result.out
     assert "restore it from a backup" in result.out
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("DROP TABLE suppressions", "table suppressions missing"),
+        ("ALTER TABLE posts RENAME COLUMN title TO headline", "column posts.title missing"),
+    ],
+)
+def test_a_table_or_column_that_was_removed_is_found(digest: Front, change: str, said: str) -> None:
+    assert digest("check").code == 0
+    digest.sql(change)
+    result = digest("check")
+    assert result.code == 2
+    (wrong,) = lines(result.out, "wrong")
+    assert wrong.startswith("wrong database: ")
+    assert wrong.endswith(said)
 
 
 @pytest.mark.parametrize(
@@ -206,4 +235,4 @@ def test_a_check_sends_and_plans_nothing(digest: Front) -> None:
     digest("demo", "--users", "3")
     digest("check")
     assert not Path("var/mailbox").exists()
-    assert digest("status").code == 2
+    assert digest("status", "--json").json["states"] == {"unplanned": 3}

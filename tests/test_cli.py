@@ -88,6 +88,23 @@ def test_done_but_not_for_everybody_is_1_and_says_why(
     assert said in result.out or "log in first" in result.err
 
 
+def test_a_deferral_says_when_it_goes_on_and_nothing_of_failures(
+    told: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving({"RCPT": "451 4.3.0 later"}) as server:
+        through(monkeypatch, server.port)
+        first = told("send", *WEEK, at=NEXT_MONDAY)
+        second = told("send", *WEEK, at=NEXT_MONDAY)
+    ((earliest,),) = told.sql("SELECT min(next_attempt_at) FROM deliveries")
+    minute = datetime.fromisoformat(str(earliest)) + timedelta(seconds=59)
+    again = f"Deferred ones are offered again from {minute:%Y-%m-%d %H:%M} UTC"
+    assert again in first.out
+    assert again in second.out
+    assert "--retry-failed" not in first.out
+    assert again in told("status", "--state", "deferred").out
+    assert again not in told("status", "--state", "skipped").out
+
+
 def test_a_server_that_is_down_is_said_with_a_hint_and_the_mails_stay_pending(
     told: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,7 +133,6 @@ def test_a_server_that_is_down_is_said_with_a_hint_and_the_mails_stay_pending(
         (("explain", "alice", "--week", "next"), "“next” is not a week", "2026-W46"),
         (("preview", "vic"), "has never posted", "digest explain vic"),
         (("preview", "alice", *WEEK, "--output", "/proc/no/file"), "cannot be written", "--output"),
-        (("status",), "nothing was sent yet", "digest send"),
         (("import", "nowhere"), "nowhere", ""),
         (("daemon", "--web", "--host", "host.invalid"), "cannot listen", "--port"),
     ],
@@ -314,6 +330,24 @@ def test_an_empty_folder_is_no_trouble(digest: Front, words: tuple[str, ...]) ->
     result = digest(*words, at=NEXT_MONDAY)
     assert result.code == (2 if words == ("status",) else 0)
     assert "Traceback" not in result.err
+
+
+def test_a_send_from_a_wrong_folder_names_the_database_that_it_found_empty(digest: Front) -> None:
+    said = digest("send", at=NEXT_MONDAY).out
+    assert "There is nobody to write to in " in said
+    if not POSTGRES:
+        assert f" {digest.folder}/var/digest.db." in said
+
+
+def test_before_the_first_send_everybody_is_unplanned(told: Front) -> None:
+    status = told("status", "--json", at=NEXT_MONDAY)
+    assert status.code == 0
+    assert status.json == {
+        "week": "2026-W46",
+        "audience": 5,
+        "states": {"unplanned": 5},
+        "reasons": {},
+    }
 
 
 # --- schedule ------------------------------------------------------------------------------------

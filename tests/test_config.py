@@ -122,16 +122,17 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(
     ("line", "setting", "said"),
     [
-        ('timezone = "Europe/Berln"', "TIMEZONE", "not a time zone"),
-        ("hour = 24", "HOUR", "less than or equal to 23"),
+        ('timezone = "Europe/Berln"', "TIMEZONE", "^TIMEZONE: “Europe/Berln” is not a time zone"),
+        ("hour = 24", "HOUR", "“24” must be less than or equal to 23"),
         ("weekday = 7", "WEEKDAY", "less than or equal to 6"),
-        ('base_url = "fieldnotes.example"', "BASE_URL", "http"),
+        ('base_url = "fieldnotes.example"', "BASE_URL", "“fieldnotes.example” must be an http"),
         ('base_url = "javascript:alert(1)"', "BASE_URL", "http"),
         ('base_url = "https://[::1"', "BASE_URL", "IPv6"),
         ('accent = "green"', "ACCENT", "pattern"),
-        ('catch_up = "perhaps"', "CATCH_UP", "'send' or 'skip'"),
+        ('catch_up = "perhaps"', "CATCH_UP", "“perhaps” must be 'send' or 'skip'"),
         ("batch = 0", "BATCH", "greater than or equal to 1"),
-        ('site_name = ""', "SITE_NAME", "at least 1"),
+        ('site_name = ""', "SITE_NAME", "“” must have at least 1"),
+        ("keep_views_weeks = 5", "KEEP_VIEWS_WEEKS", "“5”: a mail looks back"),
     ],
 )
 def test_a_value_that_cannot_work_is_refused_by_name(line: str, setting: str, said: str) -> None:
@@ -153,8 +154,30 @@ def test_a_spelling_mistake_in_the_file_is_refused_with_a_guess() -> None:
     write('smtp_ulr = "smtp://mail.example"\n')
     with pytest.raises(ConfigError) as caught:
         config.load()
+    assert str(caught.value) == "SMTP_ULR: is not a setting"
     assert caught.value.setting == "SMTP_ULR"
     assert caught.value.hint == "did you mean SMTP_URL?"
+
+
+def test_a_table_in_the_file_is_refused() -> None:
+    write("[digest]\nhour = 7\n")
+    with pytest.raises(ConfigError, match=r"digest\.toml: settings stand at top level") as caught:
+        config.load()
+    assert "[digest]" in caught.value.hint
+
+
+def test_a_folder_in_the_place_of_the_file_is_refused() -> None:
+    config.FILE.mkdir()
+    with pytest.raises(ConfigError, match=r"digest\.toml: is a folder"):
+        config.load()
+
+
+@pytest.mark.parametrize("setting", ["database_url", "smtp_url", "secret_key", "bounces_url"])
+def test_a_value_that_may_be_secret_is_not_repeated(setting: str) -> None:
+    write(f"{setting} = 1234567\n")
+    with pytest.raises(ConfigError) as caught:
+        config.load()
+    assert "1234567" not in str(caught.value) + caught.value.hint
 
 
 def test_a_spelling_mistake_in_the_environment_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,13 +65,24 @@ def test_what_is_in_doubt_is_listed_with_what_the_mail_server_knows_it_by(
 
 
 @pytest.mark.usefixtures("doubtful")
+def test_what_is_in_doubt_is_explained_with_what_to_look_for_and_how_to_decide(
+    office: Office,
+) -> None:
+    said = digest(office, "explain", "ann", "--week", WEEK).out
+    assert f", Message-ID {office.rows()['ann'].message_id}" in said
+    assert f"digest settle --user ann --week {WEEK} --sent, --resend or --give-up" in said
+
+
+@pytest.mark.usefixtures("doubtful")
 def test_each_decision_is_recorded_and_those_it_does_not_name_stay_in_doubt(office: Office) -> None:
     assert "1 recorded as sent" in digest(office, "settle", "--user", "ann", "--sent").out
     end = digest(office, "settle", "--user", "ben", "--give-up", "--week", WEEK, "--json")
     given_up = json.loads(end.out)
     assert given_up["settled"] == [{"user": "ben", "week": WEEK}]
     assert given_up["in_doubt"] == 0  # of those it was asked about
-    assert digest(office, "settle", "--week", "2020-W01", "--resend").out.startswith("0 pending")
+    nothing = digest(office, "settle", "--week", "2020-W01", "--resend").out
+    assert nothing.startswith("0 pending")
+    assert "None was in doubt there." in nothing
     found = json.loads(digest(office, "status", "--json").out)
     assert found["states"] == {"failed": 1, "sent": 1, "unknown": 1}
     assert found["reasons"] == {
@@ -94,6 +105,26 @@ def test_what_a_dead_run_was_sending_can_be_settled_before_anything_is_sent(offi
         assert digest(office, "settle", "--sent").out.startswith("1 recorded as sent")
         assert send(office, server, on_unknown="resend").code == 0
         assert sorted(server.accepted) == [f"{user}@people.example" for user in USERS]
+
+
+def test_what_a_killed_process_was_sending_goes_at_once_unless_it_is_held(office: Office) -> None:
+    with serving() as server:
+        assert send(office, server, fault=Point.AFTER_REPLY).code == -signal.SIGKILL
+        send(office, server)
+        assert counted(office.states()) == {"sent": 2, "unknown": 1}
+        assert send(office, server, on_unknown="resend").code == 0
+        assert len(server.accepted) == 4
+
+
+def test_what_a_broken_connection_left_in_doubt_waits_and_can_no_longer_be_settled(
+    office: Office,
+) -> None:
+    with serving({".": lambda _: Drop()}) as server:
+        send(office, server, on_unknown="resend")
+    with serving() as server:
+        send(office, server, on_unknown="resend")
+        assert (server.accepted, counted(office.states())) == ([], {"pending": 3})
+    assert digest(office, "settle").out == "Nothing is in doubt.\n"
 
 
 def test_what_a_live_run_is_sending_cannot_be_settled(office: Office) -> None:

@@ -550,7 +550,10 @@ class TestStoppingTheRun:
                     await sender.send(FROM, ALICE, BODY, yes)
                 return stopped.value
 
-        assert run(story()).phase == "auth"
+        stopped = run(story())
+        assert stopped.phase == "auth"
+        assert "leave ?starttls=never out of SMTP_URL" in stopped.hint
+        assert "starttls=require" not in stopped.hint
 
     def test_credentials_that_are_taken_let_mail_through(self) -> None:
         async def story() -> tuple[str, list[str]]:

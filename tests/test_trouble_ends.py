@@ -85,6 +85,16 @@ def test_where_nothing_was_sent_yet_it_ends_with_2(office: Office, workers: int)
     assert counted(office.states()) == {"pending": len(USERS)}
 
 
+def test_a_lock_at_the_start_is_not_waited_for_with_the_patience_of_a_run(tmp_path: Path) -> None:
+    with open_office(tmp_path, hasty=True) as office:
+        office.enrol(*USERS)
+        with locked(office.settings.database_url):
+            end = send(office, 1, 9, database_patience_seconds=600)
+    assert end.code == 2
+    assert "another program is writing to it for long" in told(end)
+    assert "waited" not in end.err
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_table_that_is_needed_only_while_sending_makes_no_difference(
     office: Office, workers: int

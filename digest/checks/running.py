@@ -10,13 +10,16 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
+from sqlalchemy import inspect
+from sqlmodel import Session, SQLModel
+
 from digest import clients, config, ledger
 from digest.bounces import opened
 from digest.bounces import parse_url as parse_bounces_url
 from digest.checks.finding import Finding
 from digest.config import Settings
 from digest.database import Database
-from digest.errors import DigestError, DnsUnavailable, TemplateError
+from digest.errors import DatabaseError, DigestError, DnsUnavailable, TemplateError
 from digest.mail import Mailer
 from digest.sections import sections
 from digest.smtp import Connection, Server, Timeouts, parse_url
@@ -133,11 +136,32 @@ def _look(findings: list[Finding], name: str, act: Callable[[], _T], fact: str) 
 
 
 def _database(settings: Settings, now: datetime) -> None:
-    """Open it, bring its tables up to date, and ask it something."""
+    """Open it, bring its tables up to date, see whether all are there, and ask it something."""
     with closing(Database(settings.database_url)) as database:
         database.migrate()
         with database.reading() as session:
+            if missing := _missing(session):
+                raise DatabaseError(
+                    f"{database}: {', '.join(missing)} missing",
+                    hint="they were removed by another program: restore them from a backup",
+                )
             ledger.waiting(session, now)
+
+
+def _missing(session: Session) -> list[str]:
+    """The tables and columns of the models that are not in the database."""
+    found = {
+        name: {column["name"] for column in columns}
+        for (_, name), columns in inspect(session.connection()).get_multi_columns().items()
+    }
+    missing = []
+    for needed in SQLModel.metadata.sorted_tables:
+        if needed.name not in found:
+            missing.append(f"table {needed.name}")
+            continue
+        lost = {column.name for column in needed.columns} - found[needed.name]
+        missing += [f"column {needed.name}.{column}" for column in sorted(lost)]
+    return missing
 
 
 def _where(settings: Settings) -> str:

@@ -12,6 +12,7 @@ from digest.cli.opening import clock, enrol, opened
 from digest.cli.options import LISTED, AsJson, Limit, UserId, Users, Week
 from digest.deciding import workshop
 from digest.errors import UsageError
+from digest.ledger import Scope
 from digest.models import State
 from digest.window import Period
 
@@ -29,16 +30,22 @@ def status(
     if state is not None and state not in {*State, look.UNPLANNED}:
         states = ", ".join([*State, look.UNPLANNED])
         raise UsageError(f"there is no state {state}", hint=f"one of: {states}")
+    again = None
     with opened(settings) as database:
-        found = look.status(database, str(Period.parse(week)) if week else None)
+        found = look.status(
+            database, str(Period.parse(week)) if week else look.latest_week(database, clock())
+        )
         if state is not None:
             found["users"] = look.members(database, found["week"], state, limit)
+        if state == State.DEFERRED:
+            again = look.next_attempt(database, Scope((found["week"],)))
     if as_json:
         console.print_json(found)
     else:
         console.print_status(found)
         if state is not None:
             console.print_members(found["users"], found["states"].get(state, 0))
+        console.print_next_attempt(again)
     return 0
 
 

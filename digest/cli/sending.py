@@ -62,11 +62,13 @@ def send(
         if report.total or report.stopped or report.interrupted:
             console.print_report(report, monotonic() - began, _where(settings))
         elif not number_of_users(database):
-            console.out.print("There is nobody to write to: first digest import, or digest demo")
+            console.print_nobody(database.place)
         else:
             console.print_nothing(look.standing(database, period, clock()), period)
-        if settings.on_unknown == "hold" and not isinstance(report.stopped, DatabaseError):
-            console.print_doubt(look.doubts(database, Scope(), 0)["in_doubt"])
+        if not isinstance(report.stopped, DatabaseError):
+            console.print_next_attempt(look.next_attempt(database, scope))
+            if settings.on_unknown == "hold":
+                console.print_doubt(look.doubts(database, Scope(), 0)["in_doubt"])
     if report.interrupted:
         return 130
     return 2 if report.never_began else 1 if report.incomplete else 0

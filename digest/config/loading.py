@@ -5,10 +5,11 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from digest import faults
 from digest.config.settings import Settings
@@ -24,10 +25,7 @@ def load(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0]) if first["loc"] else "settings"
-        message = first["msg"].removeprefix("Value error, ")
-        raise ConfigError(setting_name(name), message, hint=_hint(name)) from error
+        raise _in_words(error.errors()[0]) from error
     except DigestError:
         raise
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -61,13 +59,36 @@ def unknown_environment() -> list[ConfigError]:
     return found
 
 
-def _hint(field: str) -> str:
-    known = Settings.model_fields.get("sender" if field == FROM else field)
-    return (
-        (known.description or "")
-        if known
-        else _did_you_mean(field.upper(), {setting_name(name) for name in Settings.model_fields})
-    )
+def _in_words(error: Mapping[str, Any]) -> ConfigError:
+    """What pydantic says of a setting, as a sentence with the value that was given."""
+    name = str(error["loc"][0]) if error["loc"] else "settings"
+    field = Settings.model_fields.get("sender" if name == FROM else name)
+    if field is not None:
+        said = _sentence(error, secret=_is_secret(name, field.annotation))
+        return ConfigError(setting_name(name), said, hint=field.description or "")
+    if isinstance(error["input"], dict):
+        return ConfigError(
+            str(FILE),
+            "settings stand at top level, without a table",
+            hint=f"leave the line [{name}] out",
+        )
+    hint = _did_you_mean(name, {setting_name(known) for known in Settings.model_fields})
+    return ConfigError(setting_name(name), "is not a setting", hint=hint)
+
+
+def _sentence(error: Mapping[str, Any], *, secret: bool) -> str:
+    said, given = str(error["msg"]).removeprefix("Value error, "), f"“{error['input']}”"
+    for subject in ("Input should ", "String should "):
+        if said.startswith(subject):
+            said = "must " + said.removeprefix(subject)
+    if secret or isinstance(error["input"], (dict, list)) or given in said:
+        return said
+    return f"{given} {said}" if said.startswith("must ") else f"{given}: {said}"
+
+
+def _is_secret(name: str, annotation: Any) -> bool:
+    """Whether the value may hold a password; so may the URL of a database."""
+    return name == "database_url" or SecretStr in (annotation, *get_args(annotation))
 
 
 def _did_you_mean(name: str, known: set[str]) -> str:

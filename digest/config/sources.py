@@ -30,7 +30,11 @@ class TomlFile(PydanticBaseSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         """What the file says, if there is one."""
-        if not FILE.is_file():
+        if FILE.is_dir():
+            raise ConfigError(
+                str(FILE), "is a folder", hint="settings stand in a file of this name"
+            )
+        if not FILE.exists():
             return {}
         with FILE.open("rb") as file:
             values = {name.lower(): value for name, value in tomllib.load(file).items()}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from pathlib import Path
 from threading import Event
 from typing import TypeVar
 
@@ -37,6 +38,13 @@ class Database:
     def __str__(self) -> str:
         """Where it is, without the password."""
         return self.engine.url.render_as_string(hide_password=True)
+
+    @property
+    def place(self) -> str:
+        """Where it is, without the password; a file by its whole path."""
+        url = self.engine.url
+        is_file = url.get_backend_name() == "sqlite" and url.database
+        return str(Path(url.database or "").absolute()) if is_file else str(self)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

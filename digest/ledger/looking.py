@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, func, select, tuple_
+from sqlalchemy import and_, func, select, text, tuple_
 from sqlmodel import Session
 
 from digest.errors import UsageError
@@ -39,6 +40,19 @@ def in_doubt(session: Session, scope: Scope) -> int:
     """How many deliveries wait to be sent again, or for somebody to settle them."""
     doubtful = and_(_deliveries.c.state == State.UNKNOWN, scope.holds())
     return sum(counts(session, doubtful).values())
+
+
+def next_attempt(session: Session, scope: Scope) -> datetime | None:
+    """When the first of the deferred deliveries in ``scope`` is offered again, if any is."""
+    found: datetime | None = session.scalar(
+        select(func.min(_deliveries.c.next_attempt_at)).where(
+            # As text, so that the index of open deliveries is used.
+            text("deliveries.state IN ('pending', 'deferred')"),
+            _deliveries.c.state == State.DEFERRED,
+            scope.holds(),
+        )
+    )
+    return found
 
 
 def listed(session: Session, state: str, scope: Scope, limit: int) -> list[dict[str, Any]]:

@@ -145,7 +145,7 @@ class _Opening:
         raise StopRun(
             f"{self._server} offers no way to log in that we know (PLAIN, LOGIN, CRAM-MD5)",
             phase="auth",
-            hint="leave user and password out of SMTP_URL, or ask for ?starttls=require",
+            hint=_where_to_log_in(self._server.tls),
         )
 
     def _context(self) -> ssl.SSLContext:
@@ -167,6 +167,15 @@ def _default_context(*, verify: bool) -> ssl.SSLContext:
 
 
 # --- what went wrong, and what to do about it ---
+
+
+def _where_to_log_in(tls: Tls) -> str:
+    other = "leave user and password out of SMTP_URL, or name another port (587)"
+    if tls is Tls.NEVER:
+        return (
+            f"leave ?starttls=never out of SMTP_URL: many take a login after TLS only; or {other}"
+        )
+    return other
 
 
 def _cannot_open(server: Server, phase: Phase, error: BaseException) -> SendError:

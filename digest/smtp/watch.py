@@ -134,7 +134,8 @@ class Watch:
         if not seconds:
             return
         since = _now() - (self._breaker.since or 0)
-        what = f"{self._server} takes no mail, for {since:.0f} s now: {_in_short(error)}"
+        lasting = f", for {since:.0f} s now" if since >= 1 else ""
+        what = f"{self._server} takes no mail{lasting}: {_in_short(error)}"
         if self._breaker.is_hopeless:
             self.end(_stop(what, error))
             return
