@@ -155,6 +155,14 @@ def test_unknown_weeks_are_not_zero_weeks() -> None:
     assert found["weeks"] == 4
 
 
+@pytest.mark.parametrize("weeks", range(8, 27))
+def test_equal_weeks_are_a_range_of_one_number_and_one_like_them_is_within(weeks: int) -> None:
+    for count in range(1, 301):
+        found = said(count, *[count] * weeks)
+        assert found is not None
+        assert (found["verdict"], found["low"], found["high"]) == ("within", count, count)
+
+
 @given(st.lists(st.integers(0, 10_000), min_size=8, max_size=26), st.integers(1, 20_000))
 def test_the_verdict_and_the_range_that_is_shown_agree(earlier: list[int], now: int) -> None:
     found = said(now, *earlier)
