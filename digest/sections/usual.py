@@ -42,7 +42,7 @@ def build(facts: tuple[AuthorWeek, History], batch: Batch) -> dict[str, Any] | N
     """The verdict, as far as the number of earlier weeks allows one."""
     week, history = facts
     metric = week.metric
-    earlier = [(e.period, count) for e in history.weeks if (count := e.total(metric)) is not None]
+    earlier = history.whole(metric, batch.tz)
     now = _count(week, metric)
     if len(earlier) < MEDIAN_FROM or not now:
         return None

@@ -62,7 +62,7 @@ def load(session: Session, batch: Batch) -> dict[str, Weeks]:
     found = {
         user: one
         for user, week in batch.fact(session, author_weeks).items()
-        if user in past and _stands_out((one := _weeks(week, past[user]))[2], one.now)
+        if user in past and _stands_out((one := _weeks(week, past[user], batch))[2], one.now)
     }
     longest = [user for user, one in found.items() if all(n < one.now for _, n in one.earlier)]
     first = str(batch.period.shift(-WEEKS))
@@ -77,17 +77,23 @@ def load(session: Session, batch: Batch) -> dict[str, Weeks]:
 
 
 def _is_whole(weeks: Weeks, past: History, batch: Batch) -> bool:
-    """Do the known weeks begin with the first fact, so that they are all there ever were?"""
+    """Do the known weeks begin with the first fact, so that they are all there ever were?
+
+    The part of a week in which facts began may stand before them, where even that was not as good.
+    """
     begun = past.since.first if past.since else None
-    first = window.week(Period.parse(weeks.earlier[0][0]), batch.tz)
-    return begun is None or begun >= first.start
+    period = Period.parse(weeks.earlier[0][0])
+    before = period.shift(-1)
+    parts = [week.total(weeks.metric) for week in past.weeks if week.period == str(before)]
+    if any(part is not None and part < weeks.now for part in parts):
+        period = before
+    return begun is None or begun >= window.week(period, batch.tz).start
 
 
-def _weeks(week: AuthorWeek, past: History) -> Weeks:
+def _weeks(week: AuthorWeek, past: History, batch: Batch) -> Weeks:
     metric = week.metric
     now = {"reach": week.reach, "views": week.views, "reactions": week.reactions}[metric] or 0
-    known = [(one.period, n) for one in past.weeks if (n := one.total(metric)) is not None]
-    return Weeks(metric, now, known)
+    return Weeks(metric, now, past.whole(metric, batch.tz))
 
 
 def _stands_out(earlier: Sequence[tuple[str, float]], now: float) -> bool:

@@ -58,7 +58,7 @@ def load(session: Session, batch: Batch) -> dict[str, int]:
     likely = {
         user: week.views
         for user, week in batch.fact(session, author_weeks).items()
-        if week.views and since[user].counters is None and _may_be_first(past[user])
+        if week.views and since[user].counters is None and _may_be_first(past[user], batch)
     }
     if not likely:
         return {}
@@ -71,10 +71,10 @@ def load(session: Session, batch: Batch) -> dict[str, int]:
     }
 
 
-def _may_be_first(past: History) -> bool:
+def _may_be_first(past: History, batch: Batch) -> bool:
     """No views on record; with more weeks than these, “usual” says that they are the first."""
-    known = [week.views for week in past.weeks if week.views is not None]
-    return not any(known) and len(known) < MEDIAN_FROM
+    seen = any(week.views for week in past.weeks)
+    return not seen and len(past.whole("views", batch.tz)) < MEDIAN_FROM
 
 
 def _logged_since(session: Session, batch: Batch) -> datetime | None:
