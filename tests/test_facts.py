@@ -325,6 +325,31 @@ def test_a_best_week_is_that_of_all_on_record_where_even_the_part_before_was_not
         assert (found["since"], found["weeks"]) == (first, 9)
 
 
+@pytest.mark.parametrize(
+    ("published", "began", "site", "known"),
+    [
+        (-400, -28, None, True),
+        (-400, -27.9, None, False),  # logging may have begun after who came before
+        (-400, -20, -28, True),
+        (-400, -20, -27, False),
+        (-10, -9, -10, True),  # nothing of a young author's was missed
+        (-10, -9, -9.9, False),
+        (None, -9, -10, False),
+    ],
+)
+def test_people_are_new_only_where_views_were_logged_before(
+    database: Database, published: float | None, began: float, site: float | None, known: bool
+) -> None:
+    """Days from Monday on: of the first post, of its first view, and of the site's first view."""
+    at = None if published is None else START + timedelta(days=published)
+    posts = [a_post("p", "alice", at), a_post("old", "bob", START - timedelta(days=500))]
+    seen = [a_view("p", 24 * began, "carol"), *(a_view("p", 24 * n, "carol") for n in (-3, 1))]
+    new = [a_view("p", 24, "dave")]
+    others = [] if site is None else [a_view("old", 24 * site, "dave")]
+    fill(database, posts=posts, views=[*seen, *new, *others])
+    assert weeks(database, "alice")["alice"].new_people == (1 if known else None)
+
+
 def test_the_number_of_queries_does_not_depend_on_the_number_of_users(database: Database) -> None:
     users = [f"u{n}" for n in range(40)]
     with database.writing() as session:
