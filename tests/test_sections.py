@@ -13,9 +13,9 @@ from digest.facts import Batch, Since
 from digest.facts.history import History, Week
 from digest.facts.judgements import Career, Judged, Priors
 from digest.facts.weeks import AuthorWeek, PostWeek
-from digest.sections import headline, new_posts, quiet, sections, so_far, top_posts, usual
+from digest.sections import headline, kinds, new_posts, quiet, sections, so_far, top_posts, usual
 from digest.sections import next as next_step
-from digest.stats.proportions import BetaPrior
+from digest.stats.proportions import BetaPrior, GammaPrior
 from digest.window import Period
 
 UTC_ZONE = ZoneInfo("UTC")
@@ -440,3 +440,25 @@ def test_a_quiet_week_names_no_number_of_views() -> None:
 
 def test_the_golden_week_is_the_one_that_is_meant() -> None:
     assert datetime(2026, 11, 9, tzinfo=UTC) == MONDAY
+
+
+@pytest.mark.parametrize("known", [7, 8])
+def test_an_author_s_own_prior_is_made_of_so_many_posts_as_it_needs(known: int) -> None:
+    """Posts of which those who reacted, or the views, are unknown are no part of it."""
+    site = Priors(BetaPrior(0.05, 0.01, 99.0), GammaPrior(5.0, 100.0))
+    of_people = [
+        Judged(f"p{n}", MONDAY, False, 100, 100, 100, 50 + n if n < known else None, 0, 60)
+        for n in range(20)
+    ]
+    one = Judged("one", MONDAY, True, 30, 30, 30, 1, 0, 1)
+    rate = new_posts._rates(new_posts.Facts(Career(of_people), site, frozenset()))(one)
+    assert (rate == site.response.shrink(1, 30)) == (known < 8)  # type: ignore[union-attr]
+    viewed = [
+        Judged(f"v{n}", MONDAY, False, 100 if n < known else None, reactions=50 + n)
+        for n in range(20)
+    ]
+    other = Judged("other", MONDAY, True, 30, reactions=1)
+    rate = new_posts._rates(new_posts.Facts(Career(viewed), site, frozenset()))(other)
+    assert (rate == site.per_view.shrink(1, 30)) == (known < 8)  # type: ignore[union-attr]
+    rate = kinds._rates("people", Career(of_people), site)(one)
+    assert (rate == site.response.shrink(1, 30)) == (known < 8)  # type: ignore[union-attr]
