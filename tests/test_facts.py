@@ -16,11 +16,13 @@ from sqlmodel import SQLModel
 
 from digest import window
 from digest.database import Database
-from digest.facts import Batch
-from digest.facts.history import histories
+from digest.facts import Batch, Since
+from digest.facts.history import History, Week, histories
 from digest.facts.judgements import careers
 from digest.facts.weeks import AuthorWeek, PostWeek, author_weeks, leading
 from digest.models import Counter, Post, Reaction, User, View, table
+from digest.sections import usual
+from digest.sections.milestones import best_weeks
 from digest.window import Period
 from tests.databases import examples, new_database, overheard
 
@@ -295,6 +297,73 @@ def test_a_batch_counts_what_counting_one_by_one_counts(
             )
             assert week_.views == counted
     database.close()
+
+
+@pytest.mark.parametrize(("minutes", "whole"), [(0, 9), (-1, 9), (1, 8), (60 * 156, 8)])
+def test_the_part_of_a_week_in_which_logging_began_is_compared_with_nothing(
+    database: Database, minutes: int, whole: int
+) -> None:
+    """Nine weeks are known; the first counts as one only if logging began with it, or before."""
+    first = window.week(WEEK.shift(-9), TZ).start - START
+    began = (first + timedelta(minutes=minutes)) / HOUR
+    rest = [a_view("p", -168 * n + hour, f"v{n}") for n in range(9) for hour in (1, 2)]
+    posts = [a_post("p", "alice", START - timedelta(days=400))]
+    fill(
+        database,
+        posts=posts,
+        views=[*rest, a_view("p", began, "x"), a_view("p", first / HOUR + 160, "y")],
+    )
+    batch = Batch(WEEK, TZ, AUTHORS)
+    with database.reading() as session:
+        past = histories(session, batch)["alice"]
+        said = usual.build(usual.load(session, batch)["alice"], batch)
+    stored = len(past.weeks)
+    assert (stored, past.weeks[-9].views) == (9 + (minutes < 0), 1 + (minutes >= 0))
+    assert [len(past.whole(metric, TZ)) for metric in ("reach", "views")] == [whole, whole]
+    assert said is not None
+    assert said["weeks"] == whole
+
+
+def test_a_best_week_is_that_of_all_on_record_where_even_the_part_before_was_not_as_good() -> None:
+    batch = Batch(WEEK, TZ, AUTHORS)
+    names = [str(WEEK.shift(n - 9)) for n in range(9)]
+    since = Since(window.week(WEEK.shift(-9), TZ).start + HOUR, None)
+    for part, on_record in ((5, True), (59, True), (60, False), (90, False)):
+        counts = [part, *[20, 22] * 4]
+        rows = [Week(name, n, n, 0) for name, n in zip(names, counts, strict=True)]
+        past = History(rows, [], since)
+        week = best_weeks._weeks(AuthorWeek(views=60, reach=60), past, batch)
+        found = best_weeks.build(
+            week._replace(whole=best_weeks._is_whole(week, past, batch)), batch
+        )
+        assert found is not None
+        first = None if on_record else WEEK.shift(-8).monday.isoformat()
+        assert (found["since"], found["weeks"]) == (first, 9)
+
+
+@pytest.mark.parametrize(
+    ("published", "began", "site", "known"),
+    [
+        (-400, -28, None, True),
+        (-400, -27.9, None, False),  # logging may have begun after who came before
+        (-400, -20, -28, True),
+        (-400, -20, -27, False),
+        (-10, -9, -10, True),  # nothing of a young author's was missed
+        (-10, -9, -9.9, False),
+        (None, -9, -10, False),
+    ],
+)
+def test_people_are_new_only_where_views_were_logged_before(
+    database: Database, published: float | None, began: float, site: float | None, known: bool
+) -> None:
+    """Days from Monday on: of the first post, of its first view, and of the site's first view."""
+    at = None if published is None else START + timedelta(days=published)
+    posts = [a_post("p", "alice", at), a_post("old", "bob", START - timedelta(days=500))]
+    seen = [a_view("p", 24 * began, "carol"), *(a_view("p", 24 * n, "carol") for n in (-3, 1))]
+    new = [a_view("p", 24, "dave")]
+    others = [] if site is None else [a_view("old", 24 * site, "dave")]
+    fill(database, posts=posts, views=[*seen, *new, *others])
+    assert weeks(database, "alice")["alice"].new_people == (1 if known else None)
 
 
 def test_the_number_of_queries_does_not_depend_on_the_number_of_users(database: Database) -> None:

@@ -170,7 +170,8 @@ def usual_range(counts: Iterable[int]) -> tuple[int, int]:
     """Wheeler's limits on square roots, as whole numbers that lie within them."""
     roots = [sqrt(count) for count in counts]
     spread = 2.66 * fmean(abs(b - a) for a, b in pairwise(roots))
-    return ceil(max(0.0, fmean(roots) - spread) ** 2), floor((fmean(roots) + spread) ** 2)
+    low, high = max(0.0, fmean(roots) - spread) ** 2, (fmean(roots) + spread) ** 2
+    return ceil(round(low, 6)), floor(round(high, 6))
 
 
 def gained(totals: Mapping[datetime, int | None]) -> dict[datetime, int]:

@@ -389,6 +389,17 @@ def test_only_an_act_after_six_hours_without_its_kind_is_a_beginning(
     assert told(town, database) == {}
 
 
+@pytest.mark.parametrize(("hours", "tells"), [(5, False), (6, True), (7, True)])
+def test_six_hours_without_an_act_reach_back_into_the_week_before(
+    town: Town, database: Database, hours: int, tells: bool
+) -> None:
+    town.post("p", START - 5 * DAY)
+    town.view("p", START + 2 * HOUR, count=30)
+    town.act("p", START + HOUR - hours * HOUR, "mei")
+    town.act("p", START + HOUR, "noor")
+    assert ("picked_up" in told(town, database)) == tells
+
+
 def test_of_a_repost_and_a_reply_at_once_the_repost_is_told(town: Town, database: Database) -> None:
     windy(town)
     town.act("p", ACT, "mei", "reply")

@@ -13,9 +13,9 @@ from digest.facts import Batch, Since
 from digest.facts.history import History, Week
 from digest.facts.judgements import Career, Judged, Priors
 from digest.facts.weeks import AuthorWeek, PostWeek
-from digest.sections import headline, new_posts, quiet, sections, so_far, top_posts, usual
+from digest.sections import headline, kinds, new_posts, quiet, sections, so_far, top_posts, usual
 from digest.sections import next as next_step
-from digest.stats.proportions import BetaPrior
+from digest.stats.proportions import BetaPrior, GammaPrior
 from digest.window import Period
 
 UTC_ZONE = ZoneInfo("UTC")
@@ -147,12 +147,59 @@ def test_a_week_with_a_change_of_the_clock_is_compared_per_168_hours() -> None:
     assert found["verdict"] == "within"
 
 
+@pytest.mark.parametrize("week", [(2026, 13), (2026, 43), (2026, 46)])
+@given(st.lists(st.integers(0, 400), min_size=8, max_size=26), st.integers(1, 400))
+def test_where_clocks_change_the_verdict_is_that_of_the_range_beside_the_count(
+    week: tuple[int, int], earlier: list[int], more: int
+) -> None:
+    """Counts at and around both ends, and any other; of 167, 169 and 168 hours."""
+    berlin = Batch(Period(*week), ZoneInfo("Europe/Berlin"), ("alice",))
+    names = [str(berlin.period.shift(n - len(earlier))) for n in range(len(earlier))]
+    past = History([Week(*one, 0, 0) for one in zip(names, earlier, strict=True)], [], None)
+    low, high = usual.whole_range(
+        list(zip(names, earlier, strict=True)), str(berlin.period), berlin
+    )
+    ends = (low - 2, low - 1, low, low + 1, high - 1, high, high + 1, high + 2)
+    for now in {more, *(max(1, end) for end in ends)}:
+        found = usual.build((AuthorWeek(views=now, reach=None), past), berlin)
+        assert found is not None
+        expected = "above" if now > found["high"] else "below" if now < found["low"] else "within"
+        assert (found["verdict"], found["low"] <= found["high"]) == (expected, True)
+
+
+@pytest.mark.parametrize(("week", "now"), [(13, 334), (43, 338)])
+def test_the_range_is_stretched_to_the_hours_of_the_week(week: int, now: int) -> None:
+    """336 in 168 hours are 334 in 167, and 338 in 169."""
+    berlin = Batch(Period(2026, week), ZoneInfo("Europe/Berlin"), ("alice",))
+    past = History([Week(str(berlin.period.shift(-n)), 336, 336, 0) for n in range(8, 0, -1)])
+    found = usual.build((AuthorWeek(views=now, reach=now), past), berlin)
+    assert found is not None
+    assert (found["verdict"], found["low"], found["high"]) == ("within", now, now)
+
+
+def test_limits_between_two_whole_numbers_make_both_usual() -> None:
+    """Two in 168 hours are 1.99 in 167: no whole number is the range."""
+    spring = Batch(Period(2026, 13), ZoneInfo("Europe/Berlin"), ("alice",))
+    past = History([Week(str(spring.period.shift(-n)), 2, 2, 0) for n in range(8, 0, -1)])
+    found = usual.build((AuthorWeek(views=2, reach=2), past), spring)
+    assert found is not None
+    assert (found["verdict"], found["low"], found["high"]) == ("within", 1, 2)
+
+
 def test_unknown_weeks_are_not_zero_weeks() -> None:
     past = history(5, 6, 7, None, None, None, None, 8)
     week = AuthorWeek(views=6, reach=6)
     found = usual.build((week, past), BATCH)
     assert found is not None
     assert found["weeks"] == 4
+
+
+@pytest.mark.parametrize("weeks", range(8, 27))
+def test_equal_weeks_are_a_range_of_one_number_and_one_like_them_is_within(weeks: int) -> None:
+    for count in range(1, 301):
+        found = said(count, *[count] * weeks)
+        assert found is not None
+        assert (found["verdict"], found["low"], found["high"]) == ("within", count, count)
 
 
 @given(st.lists(st.integers(0, 10_000), min_size=8, max_size=26), st.integers(1, 20_000))
@@ -399,3 +446,25 @@ def test_a_quiet_week_names_no_number_of_views() -> None:
 
 def test_the_golden_week_is_the_one_that_is_meant() -> None:
     assert datetime(2026, 11, 9, tzinfo=UTC) == MONDAY
+
+
+@pytest.mark.parametrize("known", [7, 8])
+def test_an_author_s_own_prior_is_made_of_so_many_posts_as_it_needs(known: int) -> None:
+    """Posts of which those who reacted, or the views, are unknown are no part of it."""
+    site = Priors(BetaPrior(0.05, 0.01, 99.0), GammaPrior(5.0, 100.0))
+    of_people = [
+        Judged(f"p{n}", MONDAY, False, 100, 100, 100, 50 + n if n < known else None, 0, 60)
+        for n in range(20)
+    ]
+    one = Judged("one", MONDAY, True, 30, 30, 30, 1, 0, 1)
+    rate = new_posts._rates(new_posts.Facts(Career(of_people), site, frozenset()))(one)
+    assert (rate == site.response.shrink(1, 30)) == (known < 8)  # type: ignore[union-attr]
+    viewed = [
+        Judged(f"v{n}", MONDAY, False, 100 if n < known else None, reactions=50 + n)
+        for n in range(20)
+    ]
+    other = Judged("other", MONDAY, True, 30, reactions=1)
+    rate = new_posts._rates(new_posts.Facts(Career(viewed), site, frozenset()))(other)
+    assert (rate == site.per_view.shrink(1, 30)) == (known < 8)  # type: ignore[union-attr]
+    rate = kinds._rates("people", Career(of_people), site)(one)
+    assert (rate == site.response.shrink(1, 30)) == (known < 8)  # type: ignore[union-attr]

@@ -173,8 +173,10 @@ def test_the_usual_range_gives_the_golden_limits_on_square_roots() -> None:
 
 
 def test_weeks_that_are_all_alike_have_a_range_of_one_number() -> None:
-    limits = usual_range([49] * 8)
-    assert (limits.low, limits.high) == pytest.approx((49, 49))
+    for count in (*range(1, 301), 999_983, 99_999_989):
+        for number in range(8, 27):
+            limits = usual_range([count] * number)
+            assert (limits.low, limits.high) == (count, count)
 
 
 @given(counts)

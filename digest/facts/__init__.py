@@ -86,8 +86,17 @@ class Since:
     @property
     def first(self) -> datetime | None:
         """The beginning of all that is known."""
-        known = [instant for instant in (self.views, self.reactions, self.counters) if instant]
-        return min(known, default=None)
+        return _earliest(self.views, self.reactions, self.counters)
+
+    def of(self, metric: str) -> datetime | None:
+        """The beginning of what reach, views or reactions are counted from."""
+        if metric == "reach":
+            return self.views  # counters name nobody
+        return _earliest(self.views if metric == "views" else self.reactions, self.counters)
+
+
+def _earliest(*instants: datetime | None) -> datetime | None:
+    return min((instant for instant in instants if instant), default=None)
 
 
 def _first(of: Table) -> ColumnElement[datetime]:

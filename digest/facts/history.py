@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from operator import attrgetter
 from typing import Any, NamedTuple, cast
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Select, Table, bindparam, case, func, literal, select
 from sqlmodel import Session
@@ -33,7 +34,7 @@ from digest.facts import (
 )
 from digest.facts.weeks import Metric, author_weeks
 from digest.models import NOBODY, Snapshot, table
-from digest.window import Window
+from digest.window import Period, Window
 
 WEEKS = 26
 """How many earlier weeks a comparison may use."""
@@ -68,6 +69,19 @@ class History:
     weeks: list[Week] = field(default_factory=list)
     fresh: list[Week] = field(default_factory=list)
     since: Since | None = None
+
+    def whole(self, metric: Metric, tz: ZoneInfo) -> list[tuple[str, int]]:
+        """The known weeks that may be compared, oldest first, with their totals.
+
+        Not the one in the middle of which facts of the kind begin: it is a part of a week.
+        """
+        known = [(week.period, n) for week in self.weeks if (n := week.total(metric)) is not None]
+        begun = self.since.of(metric) if self.since else None
+        if known and begun is not None:
+            first = window.week(Period.parse(known[0][0]), tz)
+            if first.start < begun < first.end:
+                return known[1:]
+        return known
 
     def shown(self, ago: Mapping[str, int]) -> dict[str, int]:
         """How many weeks ago each section was last in a mail; ``ago`` says it of each period."""

@@ -119,7 +119,11 @@ _Rate = Callable[[Judged], float | None]
 
 def _rates(unit: Unit, career: Career, site: Priors) -> _Rate:
     """A post's rate, drawn to the author's usual, or the site's; None where no prior can be had."""
-    having = [post for post in career.judged if (post.audience if unit == "people" else post.views)]
+    having = [
+        post
+        for post in career.judged
+        if (post.audience and post.engagers is not None if unit == "people" else post.views)
+    ]
     prior = priors(career.judged) if len(having) >= OWN_PRIOR_FROM else site
 
     def rate(post: Judged) -> float | None:

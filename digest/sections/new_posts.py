@@ -102,9 +102,11 @@ def _rates(facts: Facts) -> _Rate:
     """How well a post was received, shrunk towards the author's usual, or the site's."""
     judged = facts.career.judged
     own = priors(judged)
-    enough = sum(1 for post in judged if post.audience) >= OWN_PRIOR_FROM
-    response = own.response if enough else facts.site.response
-    per_view = own.per_view if len(judged) >= OWN_PRIOR_FROM else facts.site.per_view
+    # So many as each prior is made of: see priors.
+    known = sum(1 for post in judged if post.audience and post.engagers is not None)
+    viewed = sum(1 for post in judged if post.views)
+    response = own.response if known >= OWN_PRIOR_FROM else facts.site.response
+    per_view = own.per_view if viewed >= OWN_PRIOR_FROM else facts.site.per_view
 
     def rate(post: Judged) -> float | None:
         if post.audience and post.engagers is not None:

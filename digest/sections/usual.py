@@ -6,6 +6,7 @@ verdict by process-behaviour limits on square roots (Wheeler).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from math import ceil, floor
 from statistics import median
@@ -19,7 +20,7 @@ from digest.facts import Batch
 from digest.facts.history import History, histories
 from digest.facts.weeks import AuthorWeek, Metric, author_weeks
 from digest.sections import Section
-from digest.stats.limits import usual_range
+from digest.stats.limits import DECIMALS, usual_range
 from digest.window import Period
 
 MEDIAN_FROM, VERDICT_FROM = 4, 8
@@ -41,7 +42,7 @@ def build(facts: tuple[AuthorWeek, History], batch: Batch) -> dict[str, Any] | N
     """The verdict, as far as the number of earlier weeks allows one."""
     week, history = facts
     metric = week.metric
-    earlier = [(e.period, count) for e in history.weeks if (count := e.total(metric)) is not None]
+    earlier = history.whole(metric, batch.tz)
     now = _count(week, metric)
     if len(earlier) < MEDIAN_FROM or not now:
         return None
@@ -57,10 +58,8 @@ def build(facts: tuple[AuthorWeek, History], batch: Batch) -> dict[str, Any] | N
         "first": not any(count for _, count in earlier),
     }
     if len(earlier) >= VERDICT_FROM:
-        limits = usual_range([even(count, period, batch) for period, count in earlier])
-        low, high = ceil(limits.low), floor(limits.high)
-        steady = even(now, str(batch.period), batch)
-        verdict = "above" if steady > limits.high else "below" if steady < limits.low else "within"
+        low, high = whole_range(earlier, str(batch.period), batch)
+        verdict = "above" if now > high else "below" if now < low else "within"
         said |= {"verdict": verdict, "low": low, "high": high}
         # “Up to 99” beside a small number that is within it tells only how small that is.
         said["ranged"] = low > 0 or now >= said["median"]
@@ -76,6 +75,19 @@ def _count(week: AuthorWeek, metric: Metric) -> int:
 def even(count: int, period: str, batch: Batch) -> float:
     """The count per 168 hours: weeks in which clocks change are an hour shorter or longer."""
     return count * HOURS_A_WEEK / _hours(period, batch.tz)
+
+
+def whole_range(earlier: Sequence[tuple[str, int]], period: str, batch: Batch) -> tuple[int, int]:
+    """The least and the greatest count that are usual in ``period``, after ``earlier`` weeks.
+
+    Limits are per 168 hours, and stretched to those that the period has.
+    """
+    limits = usual_range([even(count, before, batch) for before, count in earlier])
+    stretched = _hours(period, batch.tz) / HOURS_A_WEEK
+    low, high = (round(limit * stretched, DECIMALS) for limit in (limits.low, limits.high))
+    # Between two neighbouring whole numbers lies none: then both are usual.
+    least, most = sorted((ceil(low), floor(high)))
+    return least, most
 
 
 @lru_cache(maxsize=4096)

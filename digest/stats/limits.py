@@ -11,6 +11,8 @@ from digest.stats import Interval
 
 XMR_FACTOR = 2.66
 """Mean moving range to three standard deviations (Wheeler, Understanding Variation)."""
+DECIMALS = 6
+"""Limits of counts are given to so many: exact for counts up to a thousand million."""
 
 
 def xmr(values: Sequence[float]) -> Interval:
@@ -23,4 +25,6 @@ def xmr(values: Sequence[float]) -> Interval:
 def usual_range(counts: Sequence[float]) -> Interval:
     """XmR limits of counts: taken on square roots (which steadies the variance), then squared."""
     limits = xmr([sqrt(count) for count in counts])
-    return Interval(max(0.0, limits.low) ** 2, limits.high**2)
+    # A root that was squared misses the count it came from by a trace: 2 would lie above 1.99….
+    low, high = (round(max(0.0, root) ** 2, DECIMALS) for root in (limits.low, limits.high))
+    return Interval(low, high)

@@ -177,20 +177,21 @@ class Ground:
         return [count for _, count in self.weeks_before(user, period, metric)]
 
     def weeks_before(self, user: str, period: str, metric: str) -> list[tuple[int, float]]:
-        """How many weeks ago, and the count; from the week of the first fact of the kind.
+        """How many weeks ago, and the count; from the first fact of the kind, whole weeks only.
 
         Per 168 hours, where clocks changed.
         """
+        kinds = {"reactions": ("act", "read"), "reach": ("view",)}.get(metric, ("view", "read"))
         facts = [
             self.begun[kind][post]
-            for kind in ("act" if metric == "reactions" else "view", "read")
+            for kind in kinds
             for post in self.by[user]
             if post in self.begun[kind]
         ]
         found = []
         for ago in range(26, 0, -1):
             begin, end = self.span(user, period, ago)
-            if not facts or min(facts) >= end:
+            if not facts or min(facts) > begin:
                 continue
             week = self.week(user, period, ago)
             metered = any(self.readings[post] for post in self.by[user])
@@ -201,9 +202,14 @@ class Ground:
             if metric == "reach" and week.views and not week.people:
                 continue  # nobody knows how many people they were
             count = {"reach": len(week.people), "views": week.views or 0}
-            hours = (end.astimezone(UTC) - begin.astimezone(UTC)) / timedelta(hours=1)
+            hours = self.hours(user, period, ago)
             found.append((ago, count.get(metric, week.reactions) * 168 / hours))
         return found
+
+    def hours(self, user: str, period: str, ago: int = 0) -> float:
+        """That a week has: another number where clocks change."""
+        begin, end = self.span(user, period, ago)
+        return (end.astimezone(UTC) - begin.astimezone(UTC)) / timedelta(hours=1)
 
     # --- posts ----------------------------------------------------------------------------------
 
@@ -260,8 +266,13 @@ class Ground:
         return found
 
 
-def usual_range(counts: Sequence[float]) -> tuple[int, int]:
-    """Wheeler's limits on square roots, as whole numbers that lie within them."""
+def usual_range(counts: Sequence[float], hours: float = 168) -> tuple[int, int]:
+    """Wheeler's limits on square roots, as whole numbers that lie within them.
+
+    Of a week of so many hours; the counts are per 168.
+    """
     roots = [sqrt(count) for count in counts]
     spread = 2.66 * fmean(abs(b - a) for a, b in pairwise(roots))
-    return ceil(max(0.0, fmean(roots) - spread) ** 2), floor((fmean(roots) + spread) ** 2)
+    ends = max(0.0, fmean(roots) - spread) ** 2, (fmean(roots) + spread) ** 2
+    low, high = (round(end * hours / 168, 6) for end in ends)
+    return min(ceil(low), floor(high)), max(ceil(low), floor(high))

@@ -62,7 +62,8 @@ def ranged(mail: Mail, verdict: str, low: str | None, high: str, unit: str) -> b
     now = {"reach": len(week(mail).people), "views": week(mail).views}.get(
         metric, week(mail).reactions
     )
-    least, most = usual_range(earlier)
+    hours = mail.ground.hours(mail.user, mail.snapshot.period)
+    least, most = usual_range(earlier, hours)
     right = "more than" if (now or 0) > most else "fewer than" if (now or 0) < least else "within"
     said = (number(low) if low else 0, number(high))
     return len(earlier) >= 8 and said == (least, most) and verdict == right

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -11,10 +11,11 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Select, Table, bindparam, case, func, select
 from sqlmodel import Session
 
-from digest.database import fetch
+from digest.database import among, fetch
 from digest.facts import (
     Batch,
     anonymous_views,
+    beginnings,
     bounds,
     counted,
     counters,
@@ -25,11 +26,14 @@ from digest.facts import (
     views,
     within,
 )
+from digest.facts.logged import logged_since
 from digest.facts.weeks.best import PostWeek, add_people, add_words, ahead, leading
 from digest.models import NOBODY, ReactionType
 from digest.window import Window
 
 Metric = Literal["reach", "views", "reactions"]
+BEFORE = timedelta(days=28)
+"""Who did not see a post for so long sees one for the first time."""
 
 
 @dataclass(slots=True)
@@ -241,15 +245,51 @@ _REACTORS = (
 )
 
 
+_FIRST_POST = (
+    select(
+        posts.c.author_id,
+        func.min(posts.c.published_at),
+        func.sum(case((posts.c.published_at.is_(None), 1), else_=0)),
+    )
+    .where(among(posts.c.author_id, "users"))
+    .group_by(posts.c.author_id)
+)
+
+
+def _logged_before(session: Session, batch: Batch, authors: Sequence[str]) -> set[str]:
+    """Of whom no view of the four weeks before can have been missed.
+
+    Views of theirs, or of the site, were logged when these began or, of an author who is younger,
+    at the time of the first post.
+    """
+    if not authors:
+        return set()
+    since, begin = batch.fact(session, beginnings), batch.window.start - BEFORE
+    sure = {user for user in authors if (first := since[user].views) and first <= begin}
+    doubtful = [user for user in authors if user not in sure]
+    logged = logged_since(session, batch) if doubtful else None
+    if logged is None:
+        return sure
+    if logged <= begin:
+        return {*authors}
+    rows = fetch(session, _FIRST_POST, users=doubtful)
+    return sure | {user for user, first, undated in rows if not undated and first >= logged}
+
+
 def _add_audience(session: Session, batch: Batch, weeks: dict[str, AuthorWeek]) -> None:
     """Distinct people per author: who saw, who saw for the first time in 28 days, who reacted."""
     start = batch.window.start
-    longer = span(Window(start - timedelta(days=28), batch.window.end))
-    rows = fetch(session, _AUDIENCE, users=batch.users, monday=start, **longer)
-    for author, reach, new, before in rows:
+    longer = span(Window(start - BEFORE, batch.window.end))
+    returned: dict[str, int] = {}
+    for author, reach, new, before in fetch(
+        session, _AUDIENCE, users=batch.users, monday=start, **longer
+    ):
         if author in weeks and reach:
             weeks[author].reach = reach
-            weeks[author].new_people = new if before else None
+            if before:
+                returned[author] = new
+    for author in _logged_before(session, batch, [user for user, new in returned.items() if new]):
+        weeks[author].new_people = returned[author]
     rows = fetch(session, _REACTORS, users=batch.users, **span(batch.window))
     for author, reactors, unnamed in rows:
         weeks[author].reactors = None if unnamed else reactors

@@ -21,8 +21,7 @@ from digest.facts import Batch
 from digest.facts.history import WEEKS, History, Week, histories
 from digest.facts.weeks import AuthorWeek, Metric, author_weeks
 from digest.models import Snapshot, table
-from digest.sections.usual import PERCENT_FROM, VERDICT_FROM, even
-from digest.stats.limits import usual_range
+from digest.sections.usual import PERCENT_FROM, VERDICT_FROM, even, whole_range
 from digest.window import Period
 
 KNOWN, TIMES = 8, 1.5
@@ -63,7 +62,7 @@ def load(session: Session, batch: Batch) -> dict[str, Weeks]:
     found = {
         user: one
         for user, week in batch.fact(session, author_weeks).items()
-        if user in past and _stands_out((one := _weeks(week, past[user]))[2], one.now)
+        if user in past and _stands_out((one := _weeks(week, past[user], batch))[2], one.now)
     }
     longest = [user for user, one in found.items() if all(n < one.now for _, n in one.earlier)]
     first = str(batch.period.shift(-WEEKS))
@@ -78,17 +77,23 @@ def load(session: Session, batch: Batch) -> dict[str, Weeks]:
 
 
 def _is_whole(weeks: Weeks, past: History, batch: Batch) -> bool:
-    """Do the known weeks begin with the first fact, so that they are all there ever were?"""
+    """Do the known weeks begin with the first fact, so that they are all there ever were?
+
+    The part of a week in which facts began may stand before them, where even that was not as good.
+    """
     begun = past.since.first if past.since else None
-    first = window.week(Period.parse(weeks.earlier[0][0]), batch.tz)
-    return begun is None or begun >= first.start
+    period = Period.parse(weeks.earlier[0][0])
+    before = period.shift(-1)
+    parts = [week.total(weeks.metric) for week in past.weeks if week.period == str(before)]
+    if any(part is not None and part < weeks.now for part in parts):
+        period = before
+    return begun is None or begun >= window.week(period, batch.tz).start
 
 
-def _weeks(week: AuthorWeek, past: History) -> Weeks:
+def _weeks(week: AuthorWeek, past: History, batch: Batch) -> Weeks:
     metric = week.metric
     now = {"reach": week.reach, "views": week.views, "reactions": week.reactions}[metric] or 0
-    known = [(one.period, n) for one in past.weeks if (n := one.total(metric)) is not None]
-    return Weeks(metric, now, known)
+    return Weeks(metric, now, past.whole(metric, batch.tz))
 
 
 def _stands_out(earlier: Sequence[tuple[str, float]], now: float) -> bool:
@@ -106,13 +111,17 @@ def _beaten(earlier: Sequence[tuple[str, float]], now: float) -> list[float]:
     return counts[last + 1 :]
 
 
-def _is_news(earlier: Sequence[tuple[str, float]], period: Period, now: float) -> bool:
+def _is_news(earlier: Sequence[tuple[str, int]], period: str, now: int, batch: Batch) -> bool:
     """Does it stand out, and lie above the range that the mail calls usual?"""
-    if not _stands_out(earlier, now):
+    if not _stands_out(_even(earlier, batch), even(now, period, batch)):
         return False
-    first = str(period.shift(-WEEKS))
-    compared = [count for week, count in earlier if week >= first]
-    return len(compared) < VERDICT_FROM or now > usual_range(compared).high
+    first = str(Period.parse(period).shift(-WEEKS))
+    compared = [one for one in earlier if one[0] >= first]
+    return len(compared) < VERDICT_FROM or now > whole_range(compared, period, batch)[1]
+
+
+def _even(weeks: Sequence[tuple[str, int]], batch: Batch) -> list[tuple[str, float]]:
+    return [(period, even(count, period, batch)) for period, count in weeks]
 
 
 def build(weeks: Weeks, batch: Batch) -> dict[str, Any] | None:
@@ -122,14 +131,13 @@ def build(weeks: Weeks, batch: Batch) -> dict[str, Any] | None:
 
     Weeks in which clocks change count as if they had 168 hours.
     """
-    now = even(weeks.now, str(batch.period), batch)
-    earlier = [(period, even(count, period, batch)) for period, count in weeks.earlier]
+    period, earlier = str(batch.period), weeks.earlier
     recent = range(max(0, len(earlier) - SILENT), len(earlier))
-    if not _is_news(earlier, batch.period, now) or any(
-        _is_news(earlier[:n], Period.parse(earlier[n][0]), earlier[n][1]) for n in recent
+    if not _is_news(earlier, period, weeks.now, batch) or any(
+        _is_news(earlier[:n], *earlier[n], batch) for n in recent
     ):
         return None
-    beaten = len(_beaten(earlier, now))
+    beaten = len(_beaten(_even(earlier, batch), even(weeks.now, period, batch)))
     ever = beaten == len(earlier) and weeks.whole
     last = earlier[max(0, len(earlier) - beaten - 1)][0]
     since = None if ever else Period.parse(last).monday.isoformat()

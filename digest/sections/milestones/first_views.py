@@ -6,8 +6,7 @@ the site, which is looked up once per run, because an author whom nobody saw lea
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import bindparam, case, func, select
 from sqlmodel import Session
@@ -15,22 +14,11 @@ from sqlmodel import Session
 from digest.database import among, fetch
 from digest.facts import Batch, beginnings, posts, views
 from digest.facts.history import History, histories
+from digest.facts.logged import logged_since
 from digest.facts.weeks import author_weeks
 from digest.sections.usual import MEDIAN_FROM
 
 RARITY = 0.9
-_OLDEST = 1_000
-"""Posts of the site that are asked when they were first seen: one index look-up each."""
-
-_oldest = (
-    select(posts.c.id)
-    .where(posts.c.published_at.is_not(None))
-    .order_by(posts.c.published_at, posts.c.id)
-    .limit(_OLDEST)
-    .subquery()
-)
-_first_view = select(func.min(views.c.at)).where(views.c.post_id == _oldest.c.id).scalar_subquery()
-_LOGGED_SINCE = select(func.min(_first_view)).select_from(_oldest)
 
 _seen_before = (
     select(views.c.post_id)
@@ -58,11 +46,11 @@ def load(session: Session, batch: Batch) -> dict[str, int]:
     likely = {
         user: week.views
         for user, week in batch.fact(session, author_weeks).items()
-        if week.views and since[user].counters is None and _may_be_first(past[user])
+        if week.views and since[user].counters is None and _may_be_first(past[user], batch)
     }
     if not likely:
         return {}
-    logged = _logged_since(session, batch)
+    logged = logged_since(session, batch)
     rows = fetch(session, _BEGAN, users=list(likely), start=batch.window.start)
     return {
         author: likely[author]
@@ -71,20 +59,10 @@ def load(session: Session, batch: Batch) -> dict[str, int]:
     }
 
 
-def _may_be_first(past: History) -> bool:
+def _may_be_first(past: History, batch: Batch) -> bool:
     """No views on record; with more weeks than these, “usual” says that they are the first."""
-    known = [week.views for week in past.weeks if week.views is not None]
-    return not any(known) and len(known) < MEDIAN_FROM
-
-
-def _logged_since(session: Session, batch: Batch) -> datetime | None:
-    """An instant at which views were logged for certain: one of the site's oldest posts was seen.
-
-    In fact they may have been before; then an author's first views are told as any others.
-    """
-    if _LOGGED_SINCE not in batch.site:
-        ((batch.site[_LOGGED_SINCE],),) = fetch(session, _LOGGED_SINCE)
-    return cast("datetime | None", batch.site[_LOGGED_SINCE])
+    seen = any(week.views for week in past.weeks)
+    return not seen and len(past.whole("views", batch.tz)) < MEDIAN_FROM
 
 
 def build(seen: int, batch: Batch) -> dict[str, Any]:

@@ -63,7 +63,7 @@ _ACTS = (
     .where(
         among(reactions.c.post_id, "posts"),
         reactions.c.type.in_((ReactionType.REPOST, ReactionType.REPLY)),
-        _at >= bindparam("start"),
+        _at >= bindparam("six_before"),
         _at < bindparam("whole"),
         reactions.c.actor_id != posts.c.author_id,
     )
@@ -97,6 +97,7 @@ _WINDS = (
         ),
     )
     .where(
+        _ACTS.c.at >= bindparam("start"),
         (_ACTS.c.last.is_(None)) | (_ACTS.c.at >= later(_ACTS.c.last, HOURS)),
         _ACTS.c.day_before >= _ACTS.c.published_at,
         users.c.name != "",
@@ -122,7 +123,10 @@ def load(session: Session, batch: Batch) -> dict[str, Wind]:
         if (post.views or 0) >= LEAST and post.published_at and post.published_at <= judged
     }
     whole = batch.window.end - timedelta(hours=HOURS)
-    asked = {"posts": list(of), "start": batch.window.start, "whole": whole}
+    start = batch.window.start
+    # The last act of before the week may be what an early one of it only goes on with.
+    six_before = start - timedelta(hours=HOURS)
+    asked = {"posts": list(of), "start": start, "six_before": six_before, "whole": whole}
     found: dict[str, Wind] = {}
     for id_, name, act, after, before in fetch(session, _WINDS, **asked) if of else []:
         user, post = of[id_]
