@@ -14,7 +14,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -287,6 +287,26 @@ def overheard(database: Database) -> Iterator[list[str]]:
         yield asked
     finally:
         event.remove(database.engine, "before_cursor_execute", hear)
+
+
+@contextmanager
+def steps(database: Database) -> Iterator[Callable[[], int]]:
+    """How many thousands of steps SQLite takes meanwhile: work, whatever else the machine does."""
+    taken = 0
+
+    def count_one() -> int:
+        nonlocal taken
+        taken += 1
+        return 0
+
+    def listen(connection: Any, *_: Any) -> None:
+        connection.set_progress_handler(count_one, 1000)
+
+    event.listen(database.engine, "checkout", listen)
+    try:
+        yield lambda: taken
+    finally:
+        event.remove(database.engine, "checkout", listen)
 
 
 def _plain(value: Any) -> Any:

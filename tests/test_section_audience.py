@@ -33,13 +33,13 @@ from digest.window import Period
 from tests import mails
 from tests.community import MONDAY, Community
 from tests.conftest import Front, body
-from tests.databases import examples, new_database, overheard
+from tests.databases import examples, new_database, overheard, sqlite_only, steps
 from tests.followers_by_hand import Counted, count, rows_of, store
 
 WEEK = Period(2026, 46)
 TZ = ZoneInfo("Europe/London")
 START = window.week(WEEK, TZ).start
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 NEXT_MONDAY = MONDAY + timedelta(weeks=1, hours=9)
 ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -204,6 +204,30 @@ def test_a_follower_counts_once_however_often_they_look(database: Database) -> N
         Follow=[a_follow(one) for one in people(3)],
     )
     assert found(database, batch())["alice"].reached["p"] == Reached(3, ever=2, early=1)
+
+
+@sqlite_only
+def test_followers_are_read_once_and_not_once_for_every_post(tmp_path: Path) -> None:
+    """Three times as many of both are some three times the work, where pairs would be nine."""
+
+    def work(number: int) -> int:
+        database = Database(new_database(tmp_path / f"{number}.db"))
+        posts, some = [f"p{n}" for n in range(number)], people(2 * number)
+        store(
+            database,
+            User=[a_user("alice")],
+            Post=[a_post(id_, START + n * MINUTE) for n, id_ in enumerate(posts)],
+            View=[a_view(id_, "f0", START + DAY) for id_ in posts],
+            Follow=[a_follow(one, START + n * MINUTE / 2) for n, one in enumerate(some)],
+        )
+        with steps(database) as taken:
+            reached = found(database, batch())["alice"].reached
+        database.close()
+        assert [reached[id_].followers for id_ in posts] == [2 * n + 1 for n in range(number)]
+        return taken()
+
+    few = work(200)
+    assert work(600) < 5 * few
 
 
 _when = st.integers(-24 * 24, 8 * 24)

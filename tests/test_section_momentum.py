@@ -25,12 +25,12 @@ from digest.facts import Batch
 from digest.facts.weeks import author_weeks
 from digest.models import Follow, Post, Reaction, User, View, table
 from digest.render import Rendered, Renderer
-from digest.sections import momentum
-from digest.sections.momentum import early, winds
+from digest.sections import advocates, momentum
+from digest.sections.momentum import carrying, early, winds
 from digest.sections.momentum.early import Start
 from digest.window import Period
 from tests.conversions import read
-from tests.databases import examples, new_database, overheard
+from tests.databases import examples, new_database, overheard, sqlite_only, steps
 from tests.mails import BRAND, LINKS, headline, snapshot
 
 BATCH_ZONE = ZoneInfo("UTC")
@@ -310,6 +310,32 @@ def test_any_week_gives_what_counting_one_by_one_gives(seed: int, tmp_path: Path
     reposter = {"name": found.carried.reposter, "people": found.carried.brought}
     assert (found.carried.people, found.carried.of) == (hand["people"], hand["of"])
     assert (reposter if found.carried.reposter else None) == hand["reposter"]
+
+
+@sqlite_only
+@pytest.mark.parametrize("known", [0, 1])
+def test_a_popular_post_costs_its_viewers_and_reposts_and_not_each_of_each(
+    known: int, tmp_path: Path
+) -> None:
+    """Four times as many of both are four times the work, where pairs would be sixteen times."""
+
+    def work(number: int) -> int:
+        town, database = Town(), Database(new_database(tmp_path / f"{number}.db"))
+        town.post("p", START - DAY)
+        for n, who in enumerate(of("r", number)):
+            town.act("p", START + timedelta(seconds=n), who)
+        town.seen("p", START + HOUR, number, "repost")
+        town.follow("r0", of("v", number * known))
+        town.settle(database)
+        batch = Batch(WEEK, BATCH_ZONE, ("alice",), brands=frozenset({"alice"}))
+        with steps(database) as taken, database.reading() as session:
+            carrying.load(session, batch)
+            advocates.load(session, batch)
+        database.close()
+        return taken()
+
+    few = work(100)
+    assert work(400) < 8 * few
 
 
 # --- a second wind -------------------------------------------------------------------------------

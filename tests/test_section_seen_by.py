@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -228,6 +228,23 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_users(database: 
         return len(asked)
 
     assert queries(*users) == queries(users[0])
+
+
+def test_to_count_a_group_at_an_instant_costs_no_look_at_everybody_who_joined() -> None:
+    looked = 0
+
+    class Instant(datetime):
+        def __lt__(self, other: date) -> bool:
+            nonlocal looked
+            looked += 1
+            return super().__lt__(cast(datetime, other))
+
+        __le__ = __ge__ = __gt__ = __lt__
+
+    there = seen_by._Members({None: 5} | {START + n * HOUR: 2 for n in range(1000)})
+    at = Instant.fromisoformat((START + 700 * HOUR).isoformat())
+    assert there.at(at) == 5 + 2 * 701
+    assert looked < 20
 
 
 def test_a_group_is_counted_once_for_all_batches_of_a_week(database: Database) -> None:

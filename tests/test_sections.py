@@ -378,6 +378,24 @@ def test_posts_nobody_is_known_to_have_seen_are_not_judged() -> None:
     assert new_posts.build(facts, BATCH) is None
 
 
+def test_new_posts_are_told_apart_without_comparing_each_with_each() -> None:
+    class Incomparable(Judged):
+        __hash__ = None  # type: ignore[assignment]
+
+        def __eq__(self, other: object) -> bool:
+            raise AssertionError("compared")
+
+    posts = [
+        Incomparable(
+            f"p{n}", MONDAY, new=True, views=n, reach=n, audience=n, engagers=2, reactions=2
+        )
+        for n in range(30, 40)
+    ]
+    found = new_posts.build(new_posts.Facts(career(*posts), NOTHING, frozenset()), BATCH)
+    assert found is not None
+    assert [post["id"] for post in found["posts"]] == ["p39", "p38", "p30"]
+
+
 def test_new_posts_that_stand_in_the_main_list_are_told_again_only_with_something_to_add() -> None:
     first, second = judged("a", 0, 30, new=True), judged("b", 1, 20, new=True)
     facts = new_posts.Facts(career(first, second), NOTHING, frozenset("ab"))

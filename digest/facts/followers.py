@@ -7,8 +7,13 @@ not exist, as in judgements.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from itertools import accumulate
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, or_, select
@@ -26,6 +31,8 @@ LEAST_PEOPLE = 10
 """Of fewer people nothing is told (followers, those reached, regulars, viewers), nor counted."""
 HABITS_FROM = 4
 """So many posts show a habit."""
+
+_ALWAYS, _NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 _follows = table(Follow)
 
@@ -102,12 +109,40 @@ _followed: ColumnElement[bool] = and_(
     _follows.c.since <= posts.c.published_at,
     or_(_follows.c.until.is_(None), _follows.c.until > posts.c.published_at),
 )
-_FOLLOWERS = (
-    select(posts.c.id, func.count(_follows.c.follower_id.distinct()))
-    .join_from(posts, _follows, _followed)
+_written = (
+    select(
+        posts.c.author_id,
+        func.min(posts.c.published_at).label("first"),
+        func.max(posts.c.published_at).label("last"),
+    )
     .where(among(posts.c.id, "posts"))
-    .group_by(posts.c.id)
+    .group_by(posts.c.author_id)
+    .subquery()
 )
+_periods = (
+    select(
+        _follows.c.followee_id,
+        case((_follows.c.since > _written.c.first, _follows.c.since)).label("since"),
+        case((_follows.c.until <= _written.c.last, _follows.c.until)).label("until"),
+        case(
+            (
+                func.count().over(partition_by=(_follows.c.followee_id, _follows.c.follower_id))
+                > 1,
+                _follows.c.follower_id,
+            )
+        ).label("again"),
+    )
+    .join_from(_written, _follows, _follows.c.followee_id == _written.c.author_id)
+    .where(
+        _follows.c.follower_id != _written.c.author_id,
+        _follows.c.since <= _written.c.last,
+        or_(_follows.c.until.is_(None), _follows.c.until > _written.c.first),
+    )
+    .subquery()
+)
+_FOLLOWED = select(_periods, func.count()).group_by(*_periods.c)
+"""When people followed the authors of the ``posts``: those who were there from the first to the
+last are one row, and only who came ``again`` has rows of their own."""
 
 
 def _viewed(*columns: ColumnElement[Any]) -> Select[Any]:
@@ -146,9 +181,51 @@ def _add_reached(session: Session, batch: Batch, found: dict[str, Following]) ->
     for id_, ever, early, anonymous in rows:
         one = by_id[id_]
         one.ever, one.early, one.anonymous = ever, early, anonymous
-    close = [id_ for following in found.values() if following.enough for id_ in following.reached]
-    for id_, followers in fetch(session, _FOLLOWERS, posts=close):
-        by_id[id_].followers = followers
+    close = {author: following for author, following in found.items() if following.enough}
+    ids = [id_ for following in close.values() for id_ in following.reached]
+    for author, followers in _followers(session, ids).items():
+        for post in close[author].posts:
+            if post.id in by_id:
+                by_id[post.id].followers = followers.at(post.published_at)
+
+
+class _Followers:
+    """How many followed somebody at any instant, counted by when they came and left."""
+
+    def __init__(self) -> None:
+        self._changes: Counter[datetime] = Counter()
+        self._until: dict[str, datetime] = {}
+
+    def add(self, since: datetime, until: datetime, again: str | None, number: int) -> None:
+        """People of one period; of those of one person, who counts once, the earlier first."""
+        if again is not None:
+            since = max(since, self._until.get(again, since))
+            self._until[again], number = max(since, until), 1
+        if since < until:
+            self._changes[since] += number
+            self._changes[until] -= number
+
+    @cached_property
+    def _numbers(self) -> tuple[list[datetime], list[int]]:
+        instants = sorted(self._changes)
+        return instants, [*accumulate((self._changes[at] for at in instants), initial=0)]
+
+    def at(self, instant: datetime) -> int:
+        """How many followed then."""
+        instants, numbers = self._numbers
+        return numbers[bisect_right(instants, instant)]
+
+
+def _followers(session: Session, ids: list[str]) -> dict[str, _Followers]:
+    """The followers of the authors of these posts, from the first of them to the last."""
+    found: dict[str, _Followers] = defaultdict(_Followers)
+    rows = [
+        (since or _ALWAYS, until or _NEVER, author, again, number)
+        for author, since, until, again, number in fetch(session, _FOLLOWED, posts=ids)
+    ]
+    for since, until, author, again, number in sorted(rows, key=itemgetter(0)):
+        found[author].add(since, until, again, number)
+    return found
 
 
 _viewers = (

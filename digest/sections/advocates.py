@@ -11,15 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, case, func, or_, select
+from sqlalchemy import func, select
 from sqlmodel import Session
 
 from digest import window
-from digest.database import among, fetch
-from digest.facts import Batch, posts, reactions, span, views
+from digest.database import fetch
+from digest.facts import Batch, posts, reactions, span, views, within
 from digest.facts.history import LATELY
 from digest.facts.reactors import Reactor, all_reactors
-from digest.models import NOBODY, Follow, ReactionType, table
+from digest.facts.reposts import sources
+from digest.models import NOBODY
 from digest.sections import Section
 from digest.window import Window
 
@@ -28,8 +29,6 @@ WEEKS_FROM = 3
 """In so many of the eight weeks somebody must have reacted."""
 VIEWERS_FROM = 10
 """Fewer people than this are not told of: of so few one could guess who."""
-
-_follows = table(Follow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,53 +80,21 @@ def _told(one: Reactor, viewers: int) -> dict[str, Any]:
 
 # --- viewers by way of reposts -------------------------------------------------------------------
 
-_EARLIER_REPOST = (
-    reactions.c.post_id == views.c.post_id,
-    reactions.c.type == ReactionType.REPOST,
-    reactions.c.at <= views.c.at,
-    reactions.c.actor_id.not_in((NOBODY, views.c.viewer_id, posts.c.author_id)),
-)
-_FOLLOWED = (
-    select(reactions.c.actor_id)
-    .join_from(
-        reactions,
-        _follows,
-        (_follows.c.followee_id == reactions.c.actor_id)
-        & (_follows.c.follower_id == views.c.viewer_id),
-    )
+_CAME = (
+    within(views, views.c.post_id, views.c.viewer_id, views.c.at)
     .where(
-        *_EARLIER_REPOST,
-        _follows.c.since <= views.c.at,
-        or_(_follows.c.until.is_(None), _follows.c.until > views.c.at),
-    )
-    .order_by(reactions.c.at.desc(), reactions.c.actor_id)
-    .limit(1)
-    .correlate(views, posts)
-    .scalar_subquery()
-)
-_ONLY = (
-    select(case((func.count(reactions.c.actor_id.distinct()) == 1, func.min(reactions.c.actor_id))))
-    .where(*_EARLIER_REPOST)
-    .correlate(views, posts)
-    .scalar_subquery()
-)
-_VIA = (
-    select(
-        posts.c.author_id,
-        views.c.viewer_id,
-        func.coalesce(_FOLLOWED, _ONLY).label("reposter"),
-    )
-    .join_from(posts, views, views.c.post_id == posts.c.id)
-    .where(
-        among(posts.c.author_id, "users"),
-        views.c.at >= bindparam("start"),
-        views.c.at < bindparam("end"),
         views.c.via == "repost",
         views.c.viewer_id != NOBODY,
         views.c.viewer_id != posts.c.author_id,
     )
-    .subquery()
+    .cte("came")
 )
+_SOURCES = sources(_CAME, reactions.c.actor_id != NOBODY)
+_VIA = select(
+    _SOURCES.c.author_id,
+    _SOURCES.c.viewer_id,
+    func.coalesce(_SOURCES.c.followed, _SOURCES.c.only).label("reposter"),
+).subquery()
 _BROUGHT = select(
     _VIA.c.author_id, _VIA.c.reposter, func.count(_VIA.c.viewer_id.distinct())
 ).group_by(_VIA.c.author_id, _VIA.c.reposter)

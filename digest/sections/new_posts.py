@@ -129,7 +129,8 @@ def _leaders(new: list[Judged], rate: _Rate) -> dict[str, list[str]]:
     leaders: dict[str, list[str]] = {new[0].id: ["most_seen"]} if _count(new[0]) else {}
     # A rate among viewers and a rate per view are different things: one board compares one kind.
     people = [post for post in new if post.audience and post.engagers is not None]
-    counted = [post for post in new if post not in people]
+    among_people = {post.id for post in people}
+    counted = [post for post in new if post.id not in among_people]
     rivals = [post for post in (people if len(people) >= len(counted) else counted) if rate(post)]
     responded = [post for post in rivals if post.reactions and _seen_by(post) >= RATED_FROM]
     if len(rivals) > 1 and responded:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import Any, cast
 
 from sqlalchemy import and_, bindparam, case, func, or_, select
@@ -38,16 +40,17 @@ class Placed:
     seen: int = 0
 
 
-@dataclass(slots=True)
 class _Members:
-    """How many had joined a group before, and who joined lately, by instant."""
+    """How many had joined a group by any instant: those who joined at None were there before."""
 
-    before: int = 0
-    joined: dict[datetime, int] = field(default_factory=dict)
+    def __init__(self, joined: Mapping[datetime | None, int]) -> None:
+        lately = sorted((since, number) for since, number in joined.items() if since)
+        self._instants = [since for since, _ in lately]
+        self._numbers = [*accumulate((n for _, n in lately), initial=joined.get(None, 0))]
 
     def at(self, instant: datetime) -> int:
         """How many there were then."""
-        return self.before + sum(n for since, n in self.joined.items() if since <= instant)
+        return self._numbers[bisect_right(self._instants, instant)]
 
 
 def load(session: Session, batch: Batch) -> dict[str, list[Placed]]:
@@ -138,13 +141,11 @@ def _members(session: Session, batch: Batch, groups: Iterable[str]) -> Mapping[s
         known = {}
         batch.site[_Members] = earliest, known
     missing = [group for group in groups if group not in known]
-    known |= {group: _Members() for group in missing}
+    counts: dict[str, dict[datetime | None, int]] = {group: {} for group in missing}
     asked = {"groups": missing, "earliest": earliest}
     for group, joined, number in fetch(session, _MEMBERS, **asked) if missing else []:
-        if joined is None:
-            known[group].before = number
-        else:
-            known[group].joined[joined] = number
+        counts[group][joined] = number
+    known |= {group: _Members(joined) for group, joined in counts.items()}
     return cast("dict[str, _Members]", known)
 
 

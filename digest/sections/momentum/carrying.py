@@ -11,13 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy import case, func, or_, select
 from sqlmodel import Session
 
 from digest.database import among, fetch
-from digest.facts import Batch, posts, reactions, span, users, views, within
+from digest.facts import Batch, posts, span, users, views, within
+from digest.facts.reposts import sources
 from digest.facts.weeks import author_weeks
-from digest.models import NOBODY, Follow, ReactionType, table
+from digest.models import NOBODY, Follow, table
 
 LEAST = 10
 """So many people must have come through others; and so many followers make followers known."""
@@ -56,23 +57,14 @@ _FIRST = (
     .group_by(posts.c.author_id, views.c.viewer_id)
     .subquery()
 )
-
-
-def _followed(
-    who: ColumnElement[str], by: ColumnElement[str], at: ColumnElement[Any]
-) -> ColumnElement[bool]:
-    """Did ``by`` follow ``who`` at that instant?"""
-    return and_(
-        _follows.c.followee_id == who,
-        _follows.c.follower_id == by,
-        _follows.c.since <= at,
-        or_(_follows.c.until.is_(None), _follows.c.until > at),
-    )
-
-
 _FOLLOWS = (
     select(_follows.c.follower_id)
-    .where(_followed(_FIRST.c.author_id, _FIRST.c.viewer_id, _FIRST.c.at))
+    .where(
+        _follows.c.followee_id == _FIRST.c.author_id,
+        _follows.c.follower_id == _FIRST.c.viewer_id,
+        _follows.c.since <= _FIRST.c.at,
+        or_(_follows.c.until.is_(None), _follows.c.until > _FIRST.c.at),
+    )
     .exists()
 )
 _REPOSTED = _FIRST.c.reposted == _FIRST.c.at
@@ -107,38 +99,8 @@ _WAYS = (
     .where(*_NAMED_OTHERS)
     .subquery()
 )
-_CAME = select(_WAYS).where(_WAYS.c.place == 1, _WAYS.c.via == BY_REPOST).subquery()
-_REPOSTED_BEFORE = (
-    reactions.c.post_id == _CAME.c.post_id,
-    reactions.c.type == ReactionType.REPOST,
-    reactions.c.at <= _CAME.c.at,
-    reactions.c.actor_id != _CAME.c.author_id,
-    reactions.c.actor_id != _CAME.c.viewer_id,
-)
-_LATEST_FOLLOWED = (
-    select(reactions.c.actor_id)
-    .where(
-        *_REPOSTED_BEFORE,
-        select(_follows.c.follower_id)
-        .where(_followed(reactions.c.actor_id, _CAME.c.viewer_id, _CAME.c.at))
-        .correlate(reactions, _CAME)
-        .exists(),
-    )
-    .order_by(reactions.c.at.desc(), reactions.c.actor_id)
-    .limit(1)
-    .correlate(_CAME)
-    .scalar_subquery()
-)
-_ONLY_ONE = (
-    select(func.min(reactions.c.actor_id))
-    .where(*_REPOSTED_BEFORE)
-    .having(func.min(reactions.c.actor_id) == func.max(reactions.c.actor_id))
-    .correlate(_CAME)
-    .scalar_subquery()
-)
-_SOURCES = select(
-    _CAME.c.author_id, _LATEST_FOLLOWED.label("followed"), _ONLY_ONE.label("only")
-).subquery()
+_CAME = select(_WAYS).where(_WAYS.c.place == 1, _WAYS.c.via == BY_REPOST).cte("came")
+_SOURCES = sources(_CAME)
 _FOLLOWED_BY_SOME = (
     select(_follows.c.follower_id).where(_follows.c.followee_id == _SOURCES.c.only).exists()
 )

@@ -1,0 +1,149 @@
+"""By whose repost people came: worked out once for all of them, not anew for each.
+
+Somebody who came by a repost came by the latest of the people they followed then who had reposted
+the post, or, where they followed none of them, by the only other person who had.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    FromClause,
+    String,
+    and_,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
+
+from digest.facts import reactions
+from digest.models import Follow, ReactionType, table
+
+_follows = table(Follow)
+
+_NOT_ALONE = 3
+"""So many people at the first reposts are two others, whoever of them looks."""
+
+
+def sources(came: CTE, *allowed: ColumnElement[bool]) -> CTE:
+    """Of all that ``came`` the person ``followed`` and the ``only`` other one, or None.
+
+    ``came`` has columns ``author_id``, ``post_id``, ``viewer_id`` and ``at``, and each row once.
+    Only ``allowed`` reposts are looked at, never the author's. Who came by nobody is left out.
+    """
+    of_posts = select(came.c.post_id, came.c.author_id).distinct().subquery()
+    reposts = (
+        select(reactions.c.post_id, reactions.c.actor_id, reactions.c.at)
+        .join_from(of_posts, reactions, reactions.c.post_id == of_posts.c.post_id)
+        .where(
+            reactions.c.type == ReactionType.REPOST,
+            reactions.c.actor_id != of_posts.c.author_id,
+            *allowed,
+        )
+        .cte("reposts")
+        .prefix_with("MATERIALIZED", dialect="sqlite")
+    )
+    only, latest = _only(came, reposts), _latest(came, reposts)
+    both = union_all(
+        select(*_row(only), literal(None, String).label("followed"), only.c.only),
+        select(*_row(latest), latest.c.followed, literal(None, String)).where(latest.c.place == 1),
+    ).subquery()
+    return (
+        select(
+            both.c.author_id,
+            both.c.viewer_id,
+            func.max(both.c.followed).label("followed"),
+            func.max(both.c.only).label("only"),
+        )
+        .group_by(*_row(both))
+        .cte("sources")
+    )
+
+
+def _row(of: FromClause) -> tuple[ColumnElement[Any], ...]:
+    """What tells one row of those who came from another."""
+    return of.c.author_id, of.c.post_id, of.c.viewer_id, of.c.at
+
+
+def _only(came: CTE, reposts: CTE) -> CTE:
+    """Who alone had reposted, but for who came: the first people of each post say that."""
+    people = (
+        select(reposts.c.post_id, reposts.c.actor_id, func.min(reposts.c.at).label("at"))
+        .group_by(reposts.c.post_id, reposts.c.actor_id)
+        .subquery()
+    )
+    place = func.row_number().over(
+        partition_by=people.c.post_id, order_by=(people.c.at, people.c.actor_id)
+    )
+    placed = select(people, place.label("place")).subquery()
+    first = select(placed).where(placed.c.place <= _NOT_ALONE).cte("first_reposts")
+    one = func.min(first.c.actor_id)
+    return (
+        select(*_row(came), one.label("only"))
+        .join_from(
+            came,
+            first,
+            and_(
+                first.c.post_id == came.c.post_id,
+                first.c.at <= came.c.at,
+                first.c.actor_id != came.c.viewer_id,
+            ),
+        )
+        .group_by(*_row(came))
+        .having(one == func.max(first.c.actor_id))
+        .cte("only_ones")
+    )
+
+
+def _latest(came: CTE, reposts: CTE) -> CTE:
+    """Whom they followed of the reposters, the latest; of two at once the first by id.
+
+    The followers of every reposter are read once, and a text joined to nothing keeps SQLite from
+    looking up each viewer under each reposter instead.
+    """
+    knows = (
+        select(_follows)
+        .where(
+            _follows.c.followee_id.in_(select(reposts.c.actor_id)),
+            _follows.c.follower_id.concat("").in_(select(came.c.viewer_id)),
+        )
+        .cte("knows")
+        .prefix_with("MATERIALIZED", dialect="sqlite")
+    )
+    known = (
+        select(*_row(came), knows.c.followee_id.label("followed"))
+        .join_from(
+            came,
+            knows,
+            and_(
+                knows.c.follower_id == came.c.viewer_id,
+                knows.c.since <= came.c.at,
+                or_(knows.c.until.is_(None), knows.c.until > came.c.at),
+            ),
+        )
+        .cte("known")
+        .prefix_with("MATERIALIZED", dialect="sqlite")
+    )
+    order = func.row_number().over(
+        partition_by=_row(known),
+        order_by=(reposts.c.at.desc(), reposts.c.actor_id),
+    )
+    return (
+        select(known, order.label("place"))
+        .join_from(
+            known,
+            reposts,
+            and_(
+                reposts.c.post_id == known.c.post_id,
+                reposts.c.actor_id == known.c.followed,
+                reposts.c.at <= known.c.at,
+                reposts.c.actor_id != known.c.viewer_id,
+            ),
+        )
+        .cte("latest")
+    )
