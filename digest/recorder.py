@@ -19,7 +19,7 @@ from typing import Self
 from digest import bounces, ledger
 from digest.database import Database
 from digest.faults import Point, reach
-from digest.ledger import Claim, Outcome
+from digest.ledger import Mark, Outcome
 from digest.subscriptions import suppress
 
 HEARTBEAT = timedelta(seconds=15)
@@ -32,7 +32,7 @@ Clock = Callable[[], datetime]
 
 @dataclass(slots=True)
 class _Waiting:
-    marks: list[tuple[Claim, str, asyncio.Future[bool]]] = field(default_factory=list)
+    marks: list[tuple[Mark, asyncio.Future[bool]]] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
 
 
@@ -82,12 +82,12 @@ class Recorder:
         if self._error is not None and error is None:
             raise self._error
 
-    async def mark(self, claim: Claim, message_id: str) -> bool:
+    async def mark(self, mark: Mark) -> bool:
         """Record durably that the body is about to be sent; False: do not send it."""
         if self._error is not None:
             raise self._error
         done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting.marks.append((claim, message_id, done))
+        self._waiting.marks.append((mark, done))
         self._wanted.set()
         self._urgent.set()
         return await done
@@ -116,9 +116,9 @@ class Recorder:
                 self._fail(group, error)
                 return
             reach(Point.COMMITTED)
-            for claim, _, done in group.marks:
+            for mark, done in group.marks:
                 if not done.done():  # its connection may have been given up meanwhile
-                    done.set_result(claim.id in allowed)
+                    done.set_result(mark.claim.id in allowed)
 
     def _record(self, group: _Waiting) -> set[int]:
         now = self._clock()
@@ -137,12 +137,12 @@ class Recorder:
                     suppress(session, outcome.dead_address, "hard-bounce", now, outcome.reply)
                 elif outcome.sick_address:
                     bounces.given_up(session, outcome, self._soft_bounces, now)
-            marks = [(claim, message_id) for claim, message_id, _ in group.marks]
+            marks = [mark for mark, _ in group.marks]
             return ledger.mark(session, self._owner, marks, now) if marks else set()
 
     def _fail(self, group: _Waiting, error: Exception) -> None:
         self._error = error
-        for _, _, done in [*group.marks, *self._waiting.marks]:
+        for _, done in [*group.marks, *self._waiting.marks]:
             if not done.done():
                 done.set_exception(error)
 

@@ -32,7 +32,7 @@ from digest.errors import (
     UsageError,
 )
 from digest.faults import Point, reach
-from digest.ledger import Claim, Outcome, Scope
+from digest.ledger import Claim, Mark, Outcome, Scope
 from digest.models import State
 from digest.outcomes import outcome
 from digest.recorder import Clock, Recorder
@@ -220,7 +220,7 @@ class _Line:
         async def mark() -> bool:
             nonlocal marked
             reach(Point.AFTER_354)
-            marked = await self.recorder.mark(claim, mail.message_id)
+            marked = await self.recorder.mark(Mark(claim, mail.message_id, author.email_key))
             reach(Point.MARKED)
             return marked
 

@@ -25,7 +25,7 @@ from digest import address, deciding, ledger, planning, run, subscriptions
 from digest.config import Settings
 from digest.database import Database
 from digest.deciding import Workshop
-from digest.ledger import Claim, Scope
+from digest.ledger import Claim, Mark, Scope
 from digest.mail import Mailer
 from digest.models import Delivery, Post, Run, State, Subscription, Suppression, User, View, table
 from digest.run import Report
@@ -247,6 +247,11 @@ def ended(process: subprocess.Popen[str]) -> Ended:
     finally:
         process.kill()
     return Ended(process.returncode, out, err)
+
+
+def marking(claim: Claim) -> Mark:
+    """The mark of a claimed mail to the address that its user has had from the beginning."""
+    return Mark(claim, f"<{claim.id}>", f"{claim.user}@people.example")
 
 
 @contextmanager

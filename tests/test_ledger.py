@@ -22,7 +22,18 @@ from digest.errors import UsageError
 from digest.ledger import Claim, Decision, Outcome, Recovered, Scope
 from digest.ledger.runs import _held
 from digest.models import TRANSITIONS, Run, State
-from tests.office import ANY, LEASE, NOW, WEEK, Office, counted, ended, open_office, wait_for
+from tests.office import (
+    ANY,
+    LEASE,
+    NOW,
+    WEEK,
+    Office,
+    counted,
+    ended,
+    marking,
+    open_office,
+    wait_for,
+)
 
 INSTANT = "2026-11-16 09:00:00.000000"
 LONG_AGO = "2026-11-15 09:00:00.000000"
@@ -51,7 +62,7 @@ def settle(office: Office, owner: str, *outcomes: Outcome) -> None:
 
 def mark(office: Office, owner: str, *claims: Claim) -> set[int]:
     with office.database.writing() as session:
-        return ledger.mark(session, owner, [(claim, f"<{claim.id}>") for claim in claims], NOW)
+        return ledger.mark(session, owner, [marking(claim) for claim in claims], NOW)
 
 
 def reopen(office: Office, state: State, scope: Scope = ANY) -> int:
@@ -211,10 +222,11 @@ def test_a_run_that_was_declared_dead_can_claim_nothing_more(office: Office, own
     [
         f"UPDATE subscriptions SET unsubscribed_at = '{INSTANT}' WHERE user_id = 'ben'",
         f"INSERT INTO suppressions VALUES ('ben@people.example', 'complaint', '{INSTANT}', '')",
+        "UPDATE users SET email_key = 'new@people.example' WHERE id = 'ben'",
     ],
-    ids=["left", "suppressed"],
+    ids=["left", "suppressed", "moved"],
 )
-def test_who_left_or_was_suppressed_since_the_claim_is_not_marked(
+def test_who_left_moved_or_was_suppressed_since_the_claim_is_not_marked(
     office: Office, owner: str, meanwhile: str
 ) -> None:
     ann, ben, cem = office.claim(owner)
@@ -336,12 +348,13 @@ from pathlib import Path
 from digest import ledger
 from digest.database import Database
 from digest.ledger import Scope
+from tests.office import marking
 url, locks, now = sys.argv[1], Path(sys.argv[2]), datetime.fromisoformat(sys.argv[3])
 database = Database(url)
 with ledger.running(database, locks, "test", lambda: now) as owner:
     with database.writing() as session:
         claims = ledger.claim(session, owner, Scope(), now, 2)
-        ledger.mark(session, owner, [(claims[0], "<1>")], now)
+        ledger.mark(session, owner, [marking(claims[0])], now)
     print("ready", flush=True)
     sys.stdin.readline()
     os._exit(9)

@@ -19,7 +19,7 @@ from digest.ledger import Claim, Outcome
 from digest.models import Run, State, Suppression
 from digest.recorder import HEARTBEAT, OUTCOMES_A_COMMIT, Recorder
 from tests.databases import locked
-from tests.office import NOW, Office, counted, open_office, until
+from tests.office import NOW, Office, counted, marking, open_office, until
 
 USERS = [f"user{n:03}" for n in range(150)]
 
@@ -68,7 +68,7 @@ def test_all_who_wait_for_a_mark_share_one_commit_with_the_outcomes_before_it(
             for claim in claims[:50]:
                 recorder.settle(Outcome(claim, State.SKIPPED, "quiet"))
             with commits(office) as seen:
-                marks = [recorder.mark(claim, f"<{claim.id}>") for claim in claims[50:100]]
+                marks = [recorder.mark(marking(claim)) for claim in claims[50:100]]
                 assert all(await asyncio.gather(*marks))
             assert len(seen) == 1
 
@@ -109,7 +109,7 @@ def test_a_mark_is_refused_to_whoever_lost_the_claim_and_only_to_them(
 
     async def main() -> None:
         async with Recorder(office.database, owner, lambda: NOW) as recorder:
-            marks = [recorder.mark(claim, "<m>") for claim in claims[:3]]
+            marks = [recorder.mark(marking(claim)) for claim in claims[:3]]
             assert await asyncio.gather(*marks) == [True, False, True]
 
     run(main())
@@ -126,7 +126,7 @@ def test_a_suppression_of_the_same_group_is_heeded_by_the_marks_in_it(
         async with Recorder(office.database, owner, lambda: NOW) as recorder:
             dead = "user000@people.example"
             recorder.settle(Outcome(first, State.FAILED, "address", "550", dead_address=dead))
-            assert await recorder.mark(second, "<m>") is False
+            assert await recorder.mark(marking(second)) is False
 
     run(main())
     (suppression,) = office.all(Suppression)
@@ -141,11 +141,11 @@ def test_when_patience_is_at_an_end_the_error_reaches_everyone_who_waits_and_who
         with pytest.raises(DatabaseError, match="lock"):  # noqa: PT012 - raised on leaving
             async with recorder:
                 with locked(office.settings.database_url):
-                    marks = [recorder.mark(claim, "<m>") for claim in claims[:5]]
+                    marks = [recorder.mark(marking(claim)) for claim in claims[:5]]
                     found = await asyncio.gather(*marks, return_exceptions=True)
                 assert [type(error) for error in found] == [DatabaseUnavailable] * 5
                 with pytest.raises(DatabaseError):
-                    await recorder.mark(claims[6], "<m>")
+                    await recorder.mark(marking(claims[6]))
 
     run(main())
     assert counted(office.states()) == {"claimed": 150}
@@ -163,7 +163,7 @@ def test_marks_wait_and_outcomes_are_kept_while_the_database_is_in_trouble(
     async def record(waiting: Recorder) -> None:
         async with waiting as recorder:
             with locked(url):
-                marks = [asyncio.create_task(recorder.mark(c, "<m>")) for c in claims[:5]]
+                marks = [asyncio.create_task(recorder.mark(marking(c))) for c in claims[:5]]
                 recorder.settle(Outcome(claims[5], State.SKIPPED, "quiet"))
                 done, _ = await asyncio.wait(marks, timeout=0.5)
                 assert done == set()

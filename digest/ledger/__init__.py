@@ -29,7 +29,7 @@ from digest.ledger.looking import (
     of_weeks,
     unplanned,
 )
-from digest.ledger.outcomes import Outcome, backoff, mark, settle
+from digest.ledger.outcomes import Mark, Outcome, backoff, mark, settle
 from digest.ledger.pruning import (
     close_before,
     first_open,
@@ -43,6 +43,7 @@ __all__ = [
     "OPEN",
     "Claim",
     "Decision",
+    "Mark",
     "Outcome",
     "Recovered",
     "Scope",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, or_, select, update
 from sqlmodel import Session
@@ -46,7 +47,7 @@ _BARRED = (
     .join(_users, _users.c.email_key == _suppressions.c.email_key)
     .where(_users.c.id == _deliveries.c.user_id)
 )
-_SENT_TO = select(_users.c.email_key).where(_users.c.id == _deliveries.c.user_id)
+_ADDRESS = select(_users.c.email_key).where(_users.c.id == _deliveries.c.user_id)
 _MARK = (
     update(_deliveries)
     .where(
@@ -56,11 +57,12 @@ _MARK = (
         _deliveries.c.state == State.CLAIMED,
         ~_LEFT.exists(),
         ~_BARRED.exists(),
+        _ADDRESS.scalar_subquery() == bindparam("addressed"),
     )
     .values(
         state=State.SENDING,
         message_id=bindparam("named"),
-        sent_to=_SENT_TO.scalar_subquery(),
+        sent_to=bindparam("addressed"),
         updated_at=bindparam("at", type_=_deliveries.c.updated_at.type),
     )
 )
@@ -71,23 +73,37 @@ _MARKED = select(_deliveries.c.id, _deliveries.c.fence).where(
 )
 
 
-def mark(
-    session: Session, owner: str, claims: Sequence[tuple[Claim, str]], now: datetime
-) -> set[int]:
-    """Record, before the first byte of their bodies, that these (claim, Message-ID) are being sent.
+class Mark(NamedTuple):
+    """That the body of a claimed mail is about to be sent, and to which normalised address."""
+
+    claim: Claim
+    message_id: str
+    address: str | None
+
+
+def mark(session: Session, owner: str, marks: Sequence[Mark], now: datetime) -> set[int]:
+    """Record, before the first byte of their bodies, that these mails are being sent.
 
     Returns the ids that may go on. The same statement looks whether the reader has left meanwhile
-    or the address was suppressed, and whether the claim is still this owner's.
+    or has another address, whether the address was suppressed, and whether the claim is still this
+    owner's.
     """
     rows = [
-        {"delivery": c.id, "holder": owner, "held": c.fence, "named": message_id, "at": now}
-        for c, message_id in claims
+        {
+            "delivery": claim.id,
+            "holder": owner,
+            "held": claim.fence,
+            "named": message_id,
+            "addressed": address,
+            "at": now,
+        }
+        for claim, message_id, address in marks
     ]
     execute_many(session, _MARK, rows)
-    asked = {"marked": [claim.id for claim, _ in claims], "holder": owner}
+    asked = {"marked": [one.claim.id for one in marks], "holder": owner}
     marked = {tuple(row) for row in session.connection().execute(_MARKED, asked)}
     reach(Point.MARKING)
-    return {claim.id for claim, _ in claims if (claim.id, claim.fence) in marked}
+    return {one.claim.id for one in marks if (one.claim.id, one.claim.fence) in marked}
 
 
 _SETTLE = (

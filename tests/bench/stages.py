@@ -18,9 +18,9 @@ from digest.compose import Snapshot
 from digest.config import Settings
 from digest.database import Database
 from digest.deciding import Decision, Workshop, decide, workshop
-from digest.ledger import Claim, Outcome, Scope
+from digest.ledger import Claim, Mark, Outcome, Scope
 from digest.mail import Mail
-from digest.models import State, Subscription, table
+from digest.models import State, Subscription, User, table
 from digest.planning import plan_week
 from digest.recorder import Recorder
 from digest.smtp import Sender, Server, Tls
@@ -130,7 +130,8 @@ async def _record(database: Database, settings: Settings, now: datetime, stages:
     """Claims, marks and outcomes of as many mails as there are connections at a time."""
     with database.writing() as session:
         plan_week(session, now)
-    claimed: list[Claim] = []
+        rows = session.execute(select(table(User).c.id, table(User).c.email_key)).all()
+    addresses, claimed = {row.id: row.email_key for row in rows}, list[Claim]()
     running = ledger.running(database, settings.locks, "bench", lambda: now)
     with running as owner, stages.timed("ledger", MAILS):
         while len(claimed) < MAILS:
@@ -140,7 +141,8 @@ async def _record(database: Database, settings: Settings, now: datetime, stages:
 
         async def settle(recorder: Recorder) -> None:
             for claim in waiting:
-                await recorder.mark(claim, f"<2026-W46.{claim.id:020}@site.example>")
+                address = addresses[claim.user]
+                await recorder.mark(Mark(claim, f"<2026-W46.{claim.id:020}@site.example>", address))
                 recorder.settle(Outcome(claim, State.SENT, reply="250 2.0.0 Ok", tried=1))
 
         async with Recorder(database, owner, lambda: now) as recorder:
