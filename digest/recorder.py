@@ -8,13 +8,13 @@ slower the disk, the larger the groups.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from digest import bounces, ledger
 from digest.database import Database
@@ -34,6 +34,15 @@ Clock = Callable[[], datetime]
 class _Waiting:
     marks: list[tuple[Mark, asyncio.Future[bool]]] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
+    askers: list[asyncio.Future[None]] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.marks or self.outcomes or self.askers)
+
+    def waiting(self) -> Iterator[asyncio.Future[Any]]:
+        """All who want to know."""
+        yield from (done for _, done in self.marks)
+        yield from self.askers
 
 
 class Recorder:
@@ -99,9 +108,19 @@ class Recorder:
         if len(self._waiting.outcomes) >= OUTCOMES_A_COMMIT:
             self._urgent.set()
 
+    async def settled(self) -> None:
+        """Wait until every outcome that was handed over is in the ledger."""
+        if self._error is not None:
+            raise self._error
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.askers.append(done)
+        self._wanted.set()
+        self._urgent.set()
+        await done
+
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
-        while not self._closing or self._waiting.marks or self._waiting.outcomes:
+        while not self._closing or self._waiting:
             if await _set_within(self._wanted, HEARTBEAT.total_seconds()):
                 # An outcome alone waits a moment for a mark to come along, or for a full group.
                 await _set_within(self._urgent, PATIENCE_SECONDS)
@@ -119,6 +138,9 @@ class Recorder:
             for mark, done in group.marks:
                 if not done.done():  # its connection may have been given up meanwhile
                     done.set_result(mark.claim.id in allowed)
+            for asker in group.askers:
+                if not asker.done():
+                    asker.set_result(None)
 
     def _record(self, group: _Waiting) -> set[int]:
         now = self._clock()
@@ -142,7 +164,7 @@ class Recorder:
 
     def _fail(self, group: _Waiting, error: Exception) -> None:
         self._error = error
-        for _, done in [*group.marks, *self._waiting.marks]:
+        for done in (*group.waiting(), *self._waiting.waiting()):
             if not done.done():
                 done.set_exception(error)
 

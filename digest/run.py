@@ -132,7 +132,7 @@ async def work(
             ) as sender,
         ):
             line = _Line(shop, sender, recorder, report, clock, stop, progress)
-            await _drive(line, _feed(line, owner, scope, limit))
+            await _drive(line, partial(_feed, line, owner, scope, limit))
     return report
 
 
@@ -144,13 +144,20 @@ def _pace(shop: Workshop) -> Pace:
     return Pace(settings.rate, breaker, shop.domains)
 
 
-async def _drive(line: _Line, feed: Coroutine[None, None, None]) -> None:
-    """Run the tasks of all connections until the feed is through and the queue is empty."""
+async def _drive(line: _Line, feed: Callable[[], Coroutine[None, None, None]]) -> None:
+    """Run the tasks of all connections until the feed is through and the queue is empty.
+
+    Where somebody left or moved before their mail was begun, it is open again, and decided anew.
+    """
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(line.serve()) for _ in range(line.shop.settings.connections)]
-            trouble = await _through(line, feed)
+            trouble = await _through(line, feed())
             await line.queue.join()
+            if line.withdrawn and trouble is None and not line.stop.is_set():
+                await line.recorder.settled()
+                trouble = await _through(line, feed())
+                await line.queue.join()
             for task in tasks:
                 task.cancel()
     except* DigestError as errors:
@@ -188,6 +195,7 @@ class _Line:
     clock: Clock
     stop: asyncio.Event
     progress: Callable[[Report], None]
+    withdrawn: int = 0
     queue: asyncio.Queue[tuple[Claim, Author, Snapshot]] = field(
         default_factory=lambda: asyncio.Queue(QUEUED)
     )
@@ -239,7 +247,9 @@ class _Line:
         """Hand an outcome to the ledger and count it."""
         self.recorder.settle(outcome)
         reach(Point.HANDED_OVER)
-        if outcome.state != State.PENDING:
+        if outcome.state == State.PENDING:
+            self.withdrawn += 1
+        else:
             self.report.states[outcome.state, outcome.reason] += 1
             self.progress(self.report)
 

@@ -100,11 +100,17 @@ def people_by_week(desks: Desks, desk: int) -> list[int]:
     return [len(people[n]) if n >= first else -1 for n in range(60)]
 
 
+def whole(count: list[int]) -> list[int]:
+    """The same without the week in the middle of which it begins."""
+    first = next(n for n, people in enumerate(count) if people >= 0)
+    return [-1 if n == first else people for n, people in enumerate(count)]
+
+
 def usual(desks: Desks, weeks: int) -> Figures:
     verdicts: Counter[str] = Counter()
     within, jumps, pairs = [], 0, 0
     for desk in range(DESKS):
-        count, mine = people_by_week(desks, desk), []
+        count, mine = whole(people_by_week(desks, desk)), []
         for week in range(weeks):
             earlier = [n for n in count[max(0, week - 26) : week] if n >= 0]
             if len(earlier) < 8 or not count[week]:
@@ -305,12 +311,13 @@ def milestones(desks: Desks, weeks: int) -> Figures:
         first_view = (desks.views[desk][0].at - START) // WEEK
         first_post = desks.born[desks.items[desk][-1]]
         started = next(n for n, people in enumerate(count) if people >= 0)
+        later = whole(count)
         posted = {(desks.born[item] - START) // WEEK for item in desks.items[desk]}
         for week in range(weeks):
             told["first"] += week == first_view and week - started < 4 and first_post >= logged
             told["round"] += _first_over_a_round_number(desks, desk, week)
-            told["best"] += _is_best(count, week) and not any(
-                _is_best(count, n, week) for n in range(max(0, week - 4), week) if count[n] >= 0
+            told["best"] += _is_best(later, week) and not any(
+                _is_best(later, n, week) for n in range(max(0, week - 4), week) if later[n] >= 0
             )
             row = 0
             while week - row in posted:
@@ -443,7 +450,7 @@ def mails(data: Path, weeks: int) -> tuple[dict[str, int], dict[str, int]]:
         active = {(v.at - START) // WEEK for v in desks.views[desk]}
         active |= {(a[0] - START) // WEEK for a in desks.reactions[desk]}
         for week in range(weeks):
-            earlier = sum(n >= 0 for n in people[:week])
+            earlier = sum(n >= 0 for n in whole(people)[:week])
             told["headline"] += week in active
             told["top_posts"] += week in active
             told["quiet"] += week not in active and week - 1 in active
