@@ -132,7 +132,7 @@ async def work(
             ) as sender,
         ):
             line = _Line(shop, sender, recorder, report, clock, stop, progress)
-            await _drive(line, partial(_feed, line, owner, scope, limit))
+            await _drive(line, partial(_feed, line, owner, scope), limit)
     return report
 
 
@@ -144,7 +144,9 @@ def _pace(shop: Workshop) -> Pace:
     return Pace(settings.rate, breaker, shop.domains)
 
 
-async def _drive(line: _Line, feed: Callable[[], Coroutine[None, None, None]]) -> None:
+async def _drive(
+    line: _Line, feed: Callable[[int | None], Coroutine[None, None, None]], limit: int | None
+) -> None:
     """Run the tasks of all connections until the feed is through and the queue is empty.
 
     Where somebody left or moved before their mail was begun, it is open again, and decided anew.
@@ -152,11 +154,11 @@ async def _drive(line: _Line, feed: Callable[[], Coroutine[None, None, None]]) -
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(line.serve()) for _ in range(line.shop.settings.connections)]
-            trouble = await _through(line, feed())
+            trouble = await _through(line, feed(limit))
             await line.queue.join()
             if line.withdrawn and trouble is None and not line.stop.is_set():
                 await line.recorder.settled()
-                trouble = await _through(line, feed())
+                trouble = await _through(line, feed(line.withdrawn))
                 await line.queue.join()
             for task in tasks:
                 task.cancel()

@@ -272,7 +272,8 @@ def test_who_was_paused_past_the_lease_sends_only_what_was_under_way(
         finally:
             paused.send_signal(signal.SIGCONT)
             end = ended(paused)
-        assert end.code == 0, end
+        assert end.code == 1, end
+        assert "took this run for dead" in end.err
         assert copies(server) == dict.fromkeys(USERS, 1) | {FIRST: 1 + repeats}
     assert office.rows() == after
 
