@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,6 +19,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from digest import look, subscriptions, window
+from digest.errors import DatabaseUnavailable
 from digest.faults import Point
 from digest.models import Run, Snapshot, Subscription, table
 from tests.office import (
@@ -195,6 +196,16 @@ def overdue(office: Office) -> None:
         session.execute(update(table(Subscription)).values(rhythm))
 
 
+def all_overdue_while_it_stands_still(office: Office, other: subprocess.Popen[str]) -> None:
+    """Stop a process at a moment at which it holds no lock, and make everybody due."""
+    for _ in range(5):
+        other.send_signal(signal.SIGSTOP)
+        with suppress(DatabaseUnavailable):
+            return overdue(office)
+        other.send_signal(signal.SIGCONT)
+    raise AssertionError("it holds a lock whenever it is stopped")
+
+
 def daemon(office: Office, server: ScriptedServer, fault: str = "") -> subprocess.Popen[str]:
     return office.start("daemon", port=server.port, connections=1, tick_seconds=0.1, fault=fault)
 
@@ -232,9 +243,8 @@ def test_of_two_daemons_the_other_takes_over(office: Office) -> None:
         other = daemon(office, server)
         with stopping(other):
             assert said(other).startswith("Looking")
-            other.send_signal(signal.SIGSTOP)
             try:
-                overdue(office)
+                all_overdue_while_it_stands_still(office, other)
                 assert ended(daemon(office, server, Point.AFTER_REPLY)).code == -signal.SIGKILL
                 assert counted(office.states())["sending"] == 1
             finally:
