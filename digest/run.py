@@ -217,7 +217,7 @@ class _Line:
             reason = "template" if isinstance(error, TemplateError) else "unusable-address"
             self.record(Outcome(claim, State.FAILED, reason, error.message))
             return
-        except Exception as error:
+        except Exception as error:  # whatever it is, the others get their mail
             # What an exception says may be made of people's words and names: only -v shows it.
             why = type(error).__name__
             log.error("the mail of user %s cannot be written (%s)", claim.user, why)  # noqa: TRY400
