@@ -241,11 +241,13 @@ def said(process: subprocess.Popen[str]) -> str:
 
 
 def ended(process: subprocess.Popen[str]) -> Ended:
-    """Wait for the end of a process."""
+    """Wait for the end of a process; one that takes too long is killed, and nothing is left."""
     try:
         out, err = process.communicate(timeout=30)
-    finally:
+    except subprocess.TimeoutExpired:
         process.kill()
+        process.communicate()
+        raise
     return Ended(process.returncode, out, err)
 
 

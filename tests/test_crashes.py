@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,7 +19,6 @@ import pytest
 from sqlalchemy import func, select, update
 
 from digest import look, subscriptions, window
-from digest.errors import DatabaseUnavailable
 from digest.faults import Point
 from digest.models import Run, Snapshot, Subscription, table
 from tests.office import (
@@ -188,22 +187,18 @@ def test_held_mails_are_never_repeated_and_wait_for_a_decision(office: Office) -
 # --- in the daemon -------------------------------------------------------------------------------
 
 
-def overdue(office: Office) -> None:
-    """Everybody's hour was a minute ago, by the real clock."""
+def overdue(office: Office, *, standing: subprocess.Popen[str] | None = None) -> None:
+    """Everybody's hour was a minute ago, by the real clock, and ``standing`` stands still.
+
+    It is stopped while the lock is ours: a process that stood still with it would stop all others.
+    """
     past = now() - timedelta(minutes=1)
     with office.database.writing() as session:
         rhythm = {"weekday": past.weekday(), "hour": past.hour, "next_due_at": past}
         session.execute(update(table(Subscription)).values(rhythm))
-
-
-def all_overdue_while_it_stands_still(office: Office, other: subprocess.Popen[str]) -> None:
-    """Stop a process at a moment at which it holds no lock, and make everybody due."""
-    for _ in range(5):
-        other.send_signal(signal.SIGSTOP)
-        with suppress(DatabaseUnavailable):
-            return overdue(office)
-        other.send_signal(signal.SIGCONT)
-    raise AssertionError("it holds a lock whenever it is stopped")
+        if standing is not None:
+            standing.send_signal(signal.SIGSTOP)
+            pause(standing)
 
 
 def daemon(office: Office, server: ScriptedServer, fault: str = "") -> subprocess.Popen[str]:
@@ -216,7 +211,7 @@ def stopping(process: subprocess.Popen[str]) -> Iterator[None]:
         yield
     finally:
         process.send_signal(signal.SIGTERM)
-    end = ended(process)
+        end = ended(process)
     assert end.code == 0, end
 
 
@@ -244,7 +239,7 @@ def test_of_two_daemons_the_other_takes_over(office: Office) -> None:
         with stopping(other):
             assert said(other).startswith("Looking")
             try:
-                all_overdue_while_it_stands_still(office, other)
+                overdue(office, standing=other)
                 assert ended(daemon(office, server, Point.AFTER_REPLY)).code == -signal.SIGKILL
                 assert counted(office.states())["sending"] == 1
             finally:
