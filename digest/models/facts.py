@@ -59,7 +59,8 @@ class Post(SQLModel, table=True):
     """
 
     __tablename__ = "posts"
-    __table_args__ = (Index(None, "author_id", "published_at"),)
+    # With the id, what happened to an author's posts is found without a look at the posts.
+    __table_args__ = (Index(None, "author_id", "published_at", "id"),)
 
     id: str = Field(primary_key=True)
     author_id: str = Field(foreign_key="users.id")

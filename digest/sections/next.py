@@ -55,9 +55,10 @@ def _common(first: str | None, last: str | None) -> str:
     Between two addresses that begin alike, in the order of their characters, all do. Where posts
     link to what others wrote, their sites are many, and a single post does not tell which it is.
     """
-    if not first or not last or first == last or _site(first) != _site(last):
+    if not first or not last or first == last:
         return ""
-    return _site(first)
+    site = _site(first)
+    return site if site == _site(last) else ""
 
 
 def _site(url: str) -> str:

@@ -264,8 +264,8 @@ class Connection:
 
 def with_crlf(body: bytes) -> bytes:
     """``body`` in lines that end in CR LF, the last one too."""
-    ends = body.count(b"\n")
-    if body.count(b"\r") != ends or body.count(b"\r\n") != ends:
+    rest = body.replace(b"\r\n", b"")
+    if b"\r" in rest or b"\n" in rest:
         body = _LINE_END.sub(b"\r\n", body)
     return body if body.endswith(b"\r\n") else body + b"\r\n"
 

@@ -6,7 +6,9 @@ import argparse
 import asyncio
 import csv
 import os
+import platform
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -85,7 +87,8 @@ def speed(folder: Path, users: int, rounds: int) -> None:
         "raw": f"smtp-source -s 16, messages of {size:,} bytes",
     }
     cores = len(os.sched_getaffinity(0))
-    title = f"{users:,} users, whole commands, {cores} cores, medians of {rounds}"
+    python = f"Python {platform.python_version()} of {sys.base_prefix}"  # builds differ by a tenth
+    title = f"{users:,} users, whole commands, {cores} cores, medians of {rounds}, {python}"
     shown = Table("what", "mails/s", "ratio", title=title)
     for name, what in names.items():
         ratio = median(rates[name]) / median(rates["tutorial"])
