@@ -1,4 +1,4 @@
-"""What a run works with, and which users of a batch get a mail. Nothing is changed here."""
+"""What a run works with, which users of a batch get a mail, and what is kept of finding out."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sqlmodel import Session
@@ -75,6 +76,11 @@ class Decided:
     batch: Batch
     composed: dict[str, Composed]
     decisions: dict[str, Decision]
+
+    def keep(self, session: Session, now: datetime) -> None:
+        """Store what was worked out, and the snapshots of those whose mails are to be made."""
+        mailed = {user for user, one in self.decisions.items() if one.stopped_by is None}
+        snapshots.keep(session, self.batch, self.composed, now, mailed=mailed)
 
 
 def decide(

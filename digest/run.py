@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
-from digest import ledger, snapshots
+from digest import ledger
 from digest.audience import Author
 from digest.compose import Snapshot
 from digest.config import Settings
@@ -335,4 +335,4 @@ def _decide(shop: Workshop, claims: Sequence[Claim]) -> dict[_Week, Decided]:
 def _keep(database: Database, decided: Collection[Decided], now: datetime) -> None:
     with database.writing() as session:
         for one in decided:
-            snapshots.keep(session, one.batch, one.composed, now)
+            one.keep(session, now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import NamedTuple, cast
 
@@ -49,8 +50,18 @@ def bodies(session: Session, batch: Batch) -> dict[str, Snapshot]:
     return {row.user_id: Snapshot.from_json(row.body) for row in rows}
 
 
-def keep(session: Session, batch: Batch, composed: Mapping[str, Composed], now: datetime) -> None:
-    """Store new snapshots, and the earlier weeks and judgements that were worked out with them."""
+def keep(
+    session: Session,
+    batch: Batch,
+    composed: Mapping[str, Composed],
+    now: datetime,
+    *,
+    mailed: AbstractSet[str],
+) -> None:
+    """Store new snapshots, and the earlier weeks and judgements that were worked out with them.
+
+    Who is not ``mailed`` is told nothing: of their week only the totals stay.
+    """
     if not batch.users:
         return
     history.keep(session, batch.fact(session, histories), now)
@@ -62,8 +73,8 @@ def keep(session: Session, batch: Batch, composed: Mapping[str, Composed], now: 
             "views": one.snapshot.views,
             "reach": one.snapshot.reach,
             "reactions": one.snapshot.reactions,
-            "told": " ".join(one.snapshot.sections),
-            "body": one.snapshot.as_json(),
+            "told": " ".join(one.snapshot.sections) if user in mailed else "",
+            "body": one.snapshot.as_json() if user in mailed else None,
             "created_at": now,
         }
         for user, one in composed.items()

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from digest import deciding, planning, preferences, snapshots, subscriptions
+from digest import deciding, planning, preferences, subscriptions
 from digest.cadence import Frequency
 from digest.models import Subscription
 from digest.preferences import Reader
@@ -167,7 +167,7 @@ def test_of_a_batch_in_which_nobody_is_mailed_no_facts_are_asked_or_kept(office:
         with office.database.reading() as session:
             decided = deciding.decide(session, office.shop, "2026-W53", "UTC", ["ann"])
         with office.database.writing() as session:
-            snapshots.keep(session, decided.batch, decided.composed, NOW)
+            decided.keep(session, NOW)
     assert decided.decisions["ann"].stopped_by is not None
     assert [one for one in asked if "posts" in one and "subscriptions" not in one] == []
 

@@ -140,6 +140,8 @@ def test_a_quiet_week_is_mailed_once_and_then_not_again(told: Front) -> None:
     assert "0 people" not in body(quiet[0])
     told("send", "--week", "2026-W48", at=week_after + timedelta(weeks=1))
     assert told("status", "--week", "2026-W48", "--json").json["states"] == {"skipped": 5}
+    query = "SELECT told, body, views FROM snapshots WHERE user_id = 'alice' AND period = ?"
+    assert told.sql(query, "2026-W48") == [("", None, 0)]  # no mail told anything, and it is known
 
 
 def test_a_week_in_which_counters_were_not_read_is_unknown_and_not_quiet(digest: Front) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from digest import ledger, snapshots
+from digest import ledger
 from digest.compose import Snapshot
 from digest.config import Settings
 from digest.database import Database
@@ -77,7 +77,7 @@ def decisions(shop: Workshop, now: datetime, stages: Stages) -> list[Decision]:
         with stages.timed("load and compose", MAILS), shop.database.reading() as session:
             decided = decide(session, shop, period, timezone, users)
         with stages.timed("keep snapshots and history", MAILS), shop.database.writing() as session:
-            snapshots.keep(session, decided.batch, decided.composed, now)
+            decided.keep(session, now)
         made += decided.decisions.values()
         if len(made) >= MAILS:
             break

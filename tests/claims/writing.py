@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from digest import snapshots
 from digest.compose import Snapshot
 from digest.deciding import decide
 from digest.window import Period
@@ -66,7 +65,7 @@ def mails(
                 )
                 if keep:
                     now = MONDAY - back * timedelta(weeks=1) + timedelta(weeks=1, hours=9)
-                    snapshots.keep(session, decided.batch, decided.composed, now)
+                    decided.keep(session, now)
             for user, decision in decided.decisions.items():
                 if decision.composed is None or decision.stopped_by is not None:
                     continue
