@@ -151,6 +151,7 @@ async def _drive(
 
     Where somebody left or moved before their mail was begun, it is open again, and decided anew.
     """
+    trouble: DigestError | None = None
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(line.serve()) for _ in range(line.shop.settings.connections)]
@@ -162,8 +163,8 @@ async def _drive(
                 await line.queue.join()
             for task in tasks:
                 task.cancel()
-    except* DigestError as errors:
-        raise next(_leaves(errors)) from None
+    except* DigestError as errors:  # to raise it here would make a group of it again
+        trouble = next(_leaves(errors))
     if trouble is not None:
         raise trouble
 
