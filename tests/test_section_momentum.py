@@ -291,7 +291,10 @@ def test_any_week_gives_what_counting_one_by_one_gives(seed: int, tmp_path: Path
     reposters = ["noor", "mei", "zoe"][: chance.randint(1, 3)]
     for one in {(chance.choice("pq"), chance.randrange(-9, 60), who) for who in reposters * 2}:
         town.act(one[0], START + one[1] * HOUR, one[2])
-    for who in ("alice", *reposters):
+    crowd = of("w", chance.choice((0, 40)))  # so many are looked at in another way
+    for who in crowd:
+        town.act("p", START + chance.randrange(-9, 60) * HOUR, who)
+    for who in ("alice", *reposters, *crowd[:3]):
         for viewer in chance.sample(of("v", 40), chance.choice((0, 4, 20))):
             until = chance.choice((None, START + chance.randrange(60) * HOUR))
             town.follow(who, [viewer], START - chance.randrange(-50, 50) * HOUR, until)
@@ -336,6 +339,31 @@ def test_a_popular_post_costs_its_viewers_and_reposts_and_not_each_of_each(
 
     few = work(100)
     assert work(400) < 8 * few
+
+
+@sqlite_only
+def test_whom_else_viewers_follow_costs_nothing_where_reposts_are_few(tmp_path: Path) -> None:
+    """In a community in which everybody follows many, and many repost."""
+
+    def work(follows: int) -> int:
+        town, database = Town(), Database(new_database(tmp_path / f"{follows}.db"))
+        for n in range(40):
+            town.post(f"p{n}", START - DAY)
+            town.act(f"p{n}", START, f"r{n}")
+            town.seen(f"p{n}", START + HOUR, 20, "repost", by=f"{n}-")
+        for n in range(40):
+            for seen in range(n, n + follows):
+                town.follow(f"r{n}", [f"{seen % 40}-{viewer}" for viewer in range(20)])
+        town.settle(database)
+        batch = Batch(WEEK, BATCH_ZONE, ("alice",), brands=frozenset({"alice"}))
+        with steps(database) as taken, database.reading() as session:
+            carrying.load(session, batch)
+            advocates.load(session, batch)
+        database.close()
+        return taken()
+
+    one = work(1)
+    assert work(20) < 1.5 * one
 
 
 # --- a second wind -------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from sqlalchemy import (
     CTE,
     ColumnElement,
     FromClause,
+    Select,
     String,
     and_,
     func,
@@ -28,6 +29,9 @@ _follows = table(Follow)
 
 _NOT_ALONE = 3
 """So many people at the first reposts are two others, whoever of them looks."""
+_FEW = 32
+"""Of a post with so many reposts each is looked up under each person who came; of one with more the
+followers of all who reposted it are read once."""
 
 
 def sources(came: CTE, *allowed: ColumnElement[bool]) -> CTE:
@@ -37,8 +41,9 @@ def sources(came: CTE, *allowed: ColumnElement[bool]) -> CTE:
     Only ``allowed`` reposts are looked at, never the author's. Who came by nobody is left out.
     """
     of_posts = select(came.c.post_id, came.c.author_id).distinct().subquery()
+    of_post = func.count().over(partition_by=reactions.c.post_id).label("of_post")
     reposts = (
-        select(reactions.c.post_id, reactions.c.actor_id, reactions.c.at)
+        select(reactions.c.post_id, reactions.c.actor_id, reactions.c.at, of_post)
         .join_from(of_posts, reactions, reactions.c.post_id == of_posts.c.post_id)
         .where(
             reactions.c.type == ReactionType.REPOST,
@@ -101,49 +106,68 @@ def _only(came: CTE, reposts: CTE) -> CTE:
 
 
 def _latest(came: CTE, reposts: CTE) -> CTE:
-    """Whom they followed of the reposters, the latest; of two at once the first by id.
+    """Whom they followed of the reposters, the latest; of two at once the first by id."""
+    known = union_all(_under_each(came, reposts), _among_all(came, reposts)).subquery()
+    order = func.row_number().over(
+        partition_by=_row(known), order_by=(known.c.reposted.desc(), known.c.followed)
+    )
+    return select(known, order.label("place")).cte("latest")
 
-    The followers of every reposter are read once, and a text joined to nothing keeps SQLite from
-    looking up each viewer under each reposter instead.
+
+def _followed(follows: FromClause, who: FromClause) -> ColumnElement[bool]:
+    """That ``who`` followed when they came."""
+    return and_(
+        follows.c.follower_id == who.c.viewer_id,
+        follows.c.since <= who.c.at,
+        or_(follows.c.until.is_(None), follows.c.until > who.c.at),
+    )
+
+
+def _before(reposts: FromClause, who: FromClause) -> ColumnElement[bool]:
+    """That it is a repost by somebody else of the post, before they came to it."""
+    return and_(
+        reposts.c.post_id == who.c.post_id,
+        reposts.c.at <= who.c.at,
+        reposts.c.actor_id != who.c.viewer_id,
+    )
+
+
+def _under_each(came: CTE, reposts: CTE) -> Select[Any]:
+    """The reposters whom they followed, of posts with few reposts."""
+    return (
+        select(*_row(came), reposts.c.actor_id.label("followed"), reposts.c.at.label("reposted"))
+        .join_from(came, reposts, _before(reposts, came))
+        .join(
+            _follows, and_(_follows.c.followee_id == reposts.c.actor_id, _followed(_follows, came))
+        )
+        .where(reposts.c.of_post <= _FEW)
+    )
+
+
+def _among_all(came: CTE, reposts: CTE) -> Select[Any]:
+    """The reposters whom they followed, of posts with many reposts.
+
+    A text joined to nothing keeps SQLite from looking up each viewer under each reposter all the
+    same.
     """
+    crowded = select(reposts.c.post_id).where(reposts.c.of_post > _FEW)
     knows = (
         select(_follows)
         .where(
-            _follows.c.followee_id.in_(select(reposts.c.actor_id)),
-            _follows.c.follower_id.concat("").in_(select(came.c.viewer_id)),
+            _follows.c.followee_id.in_(select(reposts.c.actor_id).where(reposts.c.of_post > _FEW)),
+            _follows.c.follower_id.concat("").in_(
+                select(came.c.viewer_id).where(came.c.post_id.in_(crowded))
+            ),
         )
         .cte("knows")
         .prefix_with("MATERIALIZED", dialect="sqlite")
     )
     known = (
         select(*_row(came), knows.c.followee_id.label("followed"))
-        .join_from(
-            came,
-            knows,
-            and_(
-                knows.c.follower_id == came.c.viewer_id,
-                knows.c.since <= came.c.at,
-                or_(knows.c.until.is_(None), knows.c.until > came.c.at),
-            ),
-        )
-        .cte("known")
-        .prefix_with("MATERIALIZED", dialect="sqlite")
+        .join_from(came, knows, _followed(knows, came))
+        .where(came.c.post_id.in_(crowded))
+        .subquery()
     )
-    order = func.row_number().over(
-        partition_by=_row(known),
-        order_by=(reposts.c.at.desc(), reposts.c.actor_id),
-    )
-    return (
-        select(known, order.label("place"))
-        .join_from(
-            known,
-            reposts,
-            and_(
-                reposts.c.post_id == known.c.post_id,
-                reposts.c.actor_id == known.c.followed,
-                reposts.c.at <= known.c.at,
-                reposts.c.actor_id != known.c.viewer_id,
-            ),
-        )
-        .cte("latest")
+    return select(known, reposts.c.at.label("reposted")).join_from(
+        known, reposts, and_(_before(reposts, known), reposts.c.actor_id == known.c.followed)
     )
