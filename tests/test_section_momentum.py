@@ -291,19 +291,19 @@ def test_any_week_gives_what_counting_one_by_one_gives(seed: int, tmp_path: Path
     reposters = ["noor", "mei", "zoe"][: chance.randint(1, 3)]
     for one in {(chance.choice("pq"), chance.randrange(-9, 60), who) for who in reposters * 2}:
         town.act(one[0], START + one[1] * HOUR, one[2])
-    crowd = of("w", chance.choice((0, 40)))  # so many are looked at in another way
+    crowd = of("w", chance.choice((0, 40, 40)))  # so many are looked at in another way
     for who in crowd:
         town.act("p", START + chance.randrange(-9, 60) * HOUR, who)
     for who in ("alice", *reposters, *crowd[:3]):
-        for viewer in chance.sample(of("v", 40), chance.choice((0, 4, 20))):
+        for viewer in chance.sample(of("v", 60), chance.choice((0, 10, 50))):
             until = chance.choice((None, START + chance.randrange(60) * HOUR))
             town.follow(who, [viewer], START - chance.randrange(-50, 50) * HOUR, until)
     drawn = {
-        (chance.choice("pq"), chance.randrange(-5, 70), chance.choice(of("v", 40)))
-        for _ in range(80)
+        (chance.choice("pppq"), chance.randrange(-5, 70), chance.choice(of("v", 60)))
+        for _ in range(150)
     }
     for post, hours, viewer in sorted(drawn):
-        town.view(post, START + hours * HOUR, viewer, chance.choice(("repost", "feed")))
+        town.view(post, START + hours * HOUR, viewer, chance.choice(("repost", "repost", "feed")))
     database = Database(new_database(Path(mkdtemp(dir=tmp_path)) / "digest.db"))
     found = facts(town, database).get("alice")
     database.close()
