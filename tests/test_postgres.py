@@ -17,6 +17,9 @@ from sqlalchemy import event, func, insert, literal, select, text
 from digest import look, planning
 from digest.database import Database
 from digest.errors import ConfigError, DatabaseError
+from digest.ingest import ingest_rows
+from digest.ingest.importing import MUCH
+from digest.ingest.rows import UserRow
 from digest.ledger import claim
 from digest.models import Counter, Run, User, table
 from tests.conftest import Front
@@ -30,6 +33,21 @@ IDS = ["B", "a", "é", "Z", "_", "10", "9", "ß", "zz", "-1", "日"]
 def office(tmp_path: Path) -> Iterator[Office]:
     with open_office(tmp_path) as office:
         yield office
+
+
+# --- plans ---------------------------------------------------------------------------------------
+
+
+@postgres_only
+@pytest.mark.parametrize(("number", "seen"), [(MUCH - 1, False), (MUCH, True)])
+def test_after_a_large_import_the_server_knows_how_much_there_is(
+    office: Office, number: int, *, seen: bool
+) -> None:
+    """Otherwise the first mails of popular authors are planned as if there were next to nothing."""
+    people = (UserRow(f"{n}", "", f"u{n}@x.example", f"u{n}@x.example") for n in range(number))
+    assert ingest_rows(office.database, people).changed == number
+    asked = "SELECT reltuples FROM pg_class WHERE relname = 'users'"
+    assert ask(office.database, asked) == [(number if seen else -1,)]  # -1: it never looked
 
 
 # --- one address ---------------------------------------------------------------------------------

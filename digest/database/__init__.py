@@ -4,7 +4,15 @@ A SQLite file, or PostgreSQL (psycopg 3) with the same tables, the same statemen
 promises.
 """
 
-from digest.database.dialect import append, execute_many, fetch, insert, insert_missing, written
+from digest.database.dialect import (
+    analyze,
+    append,
+    execute_many,
+    fetch,
+    insert,
+    insert_missing,
+    written,
+)
 from digest.database.functions import among, later, paired, seconds
 from digest.database.migrating import require_version
 from digest.database.sessions import Database, Load
@@ -13,6 +21,7 @@ __all__ = [
     "Database",
     "Load",
     "among",
+    "analyze",
     "append",
     "execute_many",
     "fetch",
