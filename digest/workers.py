@@ -50,7 +50,7 @@ def calm_collector() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
+    gc.set_threshold(30_000, 20, 20)
 
 
 def until_stopped(
