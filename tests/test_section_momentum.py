@@ -315,6 +315,18 @@ def test_any_week_gives_what_counting_one_by_one_gives(seed: int, tmp_path: Path
     assert (reposter if found.carried.reposter else None) == hand["reposter"]
 
 
+def looked_up(town: Town, file: Path) -> int:
+    """The work of finding out by whose reposts people came."""
+    database = Database(new_database(file))
+    town.settle(database)
+    batch = Batch(WEEK, BATCH_ZONE, ("alice",), brands=frozenset({"alice"}))
+    with steps(database) as taken, database.reading() as session:
+        carrying.load(session, batch)
+        advocates.load(session, batch)
+    database.close()
+    return taken()
+
+
 @sqlite_only
 @pytest.mark.parametrize("known", [0, 1])
 def test_a_popular_post_costs_its_viewers_and_reposts_and_not_each_of_each(
@@ -323,19 +335,13 @@ def test_a_popular_post_costs_its_viewers_and_reposts_and_not_each_of_each(
     """Four times as many of both are four times the work, where pairs would be sixteen times."""
 
     def work(number: int) -> int:
-        town, database = Town(), Database(new_database(tmp_path / f"{number}.db"))
+        town, file = Town(), tmp_path / f"{number}.db"
         town.post("p", START - DAY)
         for n, who in enumerate(of("r", number)):
             town.act("p", START + timedelta(seconds=n), who)
         town.seen("p", START + HOUR, number, "repost")
         town.follow("r0", of("v", number * known))
-        town.settle(database)
-        batch = Batch(WEEK, BATCH_ZONE, ("alice",), brands=frozenset({"alice"}))
-        with steps(database) as taken, database.reading() as session:
-            carrying.load(session, batch)
-            advocates.load(session, batch)
-        database.close()
-        return taken()
+        return looked_up(town, file)
 
     few = work(100)
     assert work(400) < 8 * few
@@ -346,7 +352,7 @@ def test_whom_else_viewers_follow_costs_nothing_where_reposts_are_few(tmp_path: 
     """In a community in which everybody follows many, and many repost."""
 
     def work(follows: int) -> int:
-        town, database = Town(), Database(new_database(tmp_path / f"{follows}.db"))
+        town, file = Town(), tmp_path / f"{follows}.db"
         for n in range(40):
             town.post(f"p{n}", START - DAY)
             town.act(f"p{n}", START, f"r{n}")
@@ -354,13 +360,7 @@ def test_whom_else_viewers_follow_costs_nothing_where_reposts_are_few(tmp_path: 
         for n in range(40):
             for seen in range(n, n + follows):
                 town.follow(f"r{n}", [f"{seen % 40}-{viewer}" for viewer in range(20)])
-        town.settle(database)
-        batch = Batch(WEEK, BATCH_ZONE, ("alice",), brands=frozenset({"alice"}))
-        with steps(database) as taken, database.reading() as session:
-            carrying.load(session, batch)
-            advocates.load(session, batch)
-        database.close()
-        return taken()
+        return looked_up(town, file)
 
     one = work(1)
     assert work(20) < 1.5 * one

@@ -33,8 +33,8 @@ class Judgement(SQLModel, table=True):
 
 class Snapshot(SQLModel, table=True):
     """The frozen numbers of one user's period. ``body`` is what the mail was made from; None for a
-    week before the first run, of which only totals were worked out. A total of None is unknown.
-    ``told`` are the names of its sections, with spaces between them.
+    week before the first run, or without a mail, of which there are totals only. A total of None is
+    unknown. ``told`` are the names of its sections, with spaces between them.
     """
 
     __tablename__ = "snapshots"
