@@ -10,7 +10,7 @@ import ctypes
 import gc
 import os
 import signal
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,6 +30,7 @@ from digest.faults import Point, reach
 from digest.ledger import Scope
 from digest.recorder import Clock
 from digest.run import Report, work
+from digest.smtp import Standing
 
 _T = TypeVar("_T")
 REPORT_EVERY = 50
@@ -120,7 +121,7 @@ def send(
         crew = Crew(shop, scope, clock, workers=workers, limit=limit, command="send")
         report, came = until_stopped(lambda stop: crew.report(stop, progress), again=crew.kill)
     else:
-        job = _Job(shop.settings, scope, clock, "send", limit)
+        job = _Job(shop.settings, scope, clock, "send", limit, {})
         report, came = until_stopped(lambda stop: _reported(shop, job, stop, progress))
     report.interrupted = came
     return report
@@ -150,17 +151,19 @@ class Crew:
         context = get_context("fork") if copied else get_context("spawn")
         if copied:
             shop.database.close()  # a connection that two processes use is damaged
-        settings = _share_of_rates(shop.settings, workers)
+        settings, shares = _share_of_rates(shop.settings, workers), _shares(limit, workers)
+        self._domains = shop.domains
         self._reports: dict[Connection, Report] = {}
+        self._known: dict[Connection, Mapping[str, Standing]] = {}
         self._processes: list[BaseProcess] = []
-        for share in _shares(limit, workers):
+        for share, known in zip(shares, shop.domains.dealt(len(shares)), strict=True):
             ours, theirs = context.Pipe(duplex=False)
-            job = _Job(settings, scope, clock, command, share)
+            job = _Job(settings, scope, clock, command, share, known)
             own = shop if copied else None
             process = context.Process(target=_worker, args=(theirs, job, own, prepare))
             process.start()
             theirs.close()
-            self._reports[ours] = Report()
+            self._reports[ours], self._known[ours] = Report(), known
             self._processes.append(process)
 
     async def report(self, stop: asyncio.Event, progress: Callable[[Report], None]) -> Report:
@@ -172,6 +175,7 @@ class Crew:
                 await asyncio.to_thread(process.join)
         finally:
             watcher.cancel()
+        self._domains.learn(self._known.values())
         total = _together(self._reports.values())
         died = any(process.exitcode for process in self._processes)
         if died and total.stopped is None and not stop.is_set():
@@ -198,7 +202,8 @@ class Crew:
                 reach(Point.PARENT)
                 await readable.wait()
                 readable.clear()
-                self._reports[pipe] = pipe.recv()
+                self._reports[pipe], known = pipe.recv()
+                self._known[pipe] = self._known[pipe] if known is None else known
                 progress(_together(self._reports.values()))
         except EOFError:
             pass  # it has ended, one way or another
@@ -231,6 +236,7 @@ class _Job:
     clock: Clock
     command: str
     limit: int | None
+    domains: Mapping[str, Standing]
 
 
 async def _reported(
@@ -271,12 +277,13 @@ def _worker(
         if report.total % REPORT_EVERY == 0:
             _say(pipe, report)
 
+    here = domains(job.settings)
+    here.learn([job.domains])
+
     async def main(stop: asyncio.Event) -> Report:
-        if shop is None:
-            own = workshop(database, job.settings)
-        else:  # the parent's, with what a worker must have for itself
-            settings = job.settings
-            own = replace(shop, database=database, settings=settings, domains=domains(settings))
+        own = workshop(database, job.settings) if shop is None else shop
+        # All is the parent's, but for what a worker must have for itself.
+        own = replace(own, database=database, settings=job.settings, domains=here)
         calm_collector()
         return await _reported(own, job, stop, tell)
 
@@ -284,7 +291,7 @@ def _worker(
         report, _ = until_stopped(main, [signal.SIGTERM], again=lambda: None)
     except DigestError as error:
         report = Report(stopped=error)
-    _say(pipe, report)
+    _say(pipe, report, here.known())
     pipe.close()
     database.close()
 
@@ -300,9 +307,10 @@ def _hear_of_the_parents_death() -> None:
         signal.raise_signal(signal.SIGTERM)
 
 
-def _say(pipe: Connection, report: Report) -> None:
+def _say(pipe: Connection, report: Report, known: Mapping[str, Standing] | None = None) -> None:
+    """Tell the parent how far it is; at the end also what is ``known`` of recipient domains."""
     with suppress(BrokenPipeError):  # nobody listens any more: the ledger knows all the same
-        pipe.send(report)
+        pipe.send((report, known))
 
 
 def _together(reports: Iterable[Report]) -> Report:

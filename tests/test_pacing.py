@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import deque
+from copy import deepcopy
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from digest.smtp.breaker import REFUSALS, TROUBLES, Breaker
-from digest.smtp.pacing import GROWTH, STRIKES, Domains, Rate, Width
+from digest.smtp.pacing import GROWTH, STRIKES, Domains, Rate, Standing, Width
 
-GAPS = st.lists(st.floats(0, 40), min_size=1, max_size=200)
+GAP = st.floats(0, 40)
+GAPS = st.lists(GAP, min_size=1, max_size=200)
 HERE, THERE = "mail.example", "other.example"
 
 
@@ -172,6 +175,34 @@ class TestDomains:
             known.trouble(HERE, now)
             assert known.hold(HERE, now) <= 1000
             now += gap
+
+    @given(GAPS, st.integers(2, 5), st.integers(1, 4), st.data())
+    def test_processes_side_by_side_keep_to_the_rate_with_what_was_dealt_to_them(
+        self, gaps: list[float], share: int, processes: int, data: st.DataObject
+    ) -> None:
+        together, went, now = domains(share * processes), [], 0.0
+        for some in (gaps, gaps):
+            each = [domains(share) for _ in range(processes)]
+            for one, dealt in zip(each, together.dealt(processes), strict=True):
+                one.learn([dealt])
+            for gap in some:
+                now += gap / 10
+                if data.draw(st.sampled_from(each)).hold(HERE, now) == 0:
+                    went.append(now)
+            together.learn(one.known() for one in each)
+        for first, begin in enumerate(went):
+            assert bisect_left(went, begin + 60 - 1e-6) - first <= share * processes
+
+    @given(st.integers(1, 9), st.integers(1, 5), st.lists(GAP, max_size=9), st.integers(0, 20))
+    def test_nothing_is_lost_by_dealing(
+        self, level: int, processes: int, recent: list[float], waiting: int
+    ) -> None:
+        known = Standing(100.0, level, True, 2, waiting, deque(sorted(recent)))
+        before, here = deepcopy(known), domains()
+        here.learn([{HERE: known}])
+        here.learn(here.dealt(processes))
+        assert here.known() == {HERE: before}
+        assert all(one[HERE].until == 100 for one in here.dealt(processes)), "paused for everybody"
 
     def test_domains_at_rest_are_forgotten(self) -> None:
         known = domains(1)

@@ -260,6 +260,24 @@ def test_workers_that_load_everything_anew_share_the_mails_too(office: Office) -
         assert len(set(server.accepted)) == len(server.accepted) == 31
 
 
+def test_what_one_crew_learnt_of_domains_the_next_one_knows(office: Office) -> None:
+    """The daemon's crews come minutes apart; a domain's minute and its pause are not over then."""
+    office.plan(WEEK, now())
+    with serving() as server:
+        office.settings = office.mailing_to(server)
+        office.resettle(rate_per_domain=4)
+        shop = office.shop
+
+        async def main() -> Report:
+            crew = Crew(shop, ANY, now, workers=2, command="daemon", limit=20, copied=False)
+            return await crew.report(asyncio.Event(), lambda _: None)
+
+        assert asyncio.run(main()).states["sent", ""] == 4
+        assert len(shop.domains.known()["people.example"].recent) == 4
+        assert asyncio.run(main()).states.keys() == {("deferred", "domain-paused")}
+        assert len(server.accepted) == 4
+
+
 @pytest.mark.parametrize(
     ("most", "waiting", "number"), [(2, 0, 1), (2, 199, 1), (2, 200, 2), (2, 9999, 2), (1, 9999, 1)]
 )

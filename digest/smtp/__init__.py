@@ -9,7 +9,7 @@ from digest.smtp.connection import Connection, Mark
 from digest.smtp.mailbox import Mailbox
 from digest.smtp.opening import Timeouts
 from digest.smtp.outcomes import Outcome
-from digest.smtp.pacing import Domains
+from digest.smtp.pacing import Domains, Standing
 from digest.smtp.replies import RULES, Meaning, Reply, Rule, Verdict, classify, parse_enhanced
 from digest.smtp.sender import Sender
 from digest.smtp.server import Server, Tls, parse_url
@@ -29,6 +29,7 @@ __all__ = [
     "Rule",
     "Sender",
     "Server",
+    "Standing",
     "Timeouts",
     "Tls",
     "Verdict",

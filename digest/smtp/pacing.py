@@ -6,8 +6,8 @@ Plain arithmetic: ``now`` is seconds of any steady clock, and nothing here waits
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 GROWTH = 50
 """Messages accepted before one more connection is used."""
@@ -72,13 +72,41 @@ class Width:
 
 
 @dataclass(slots=True)
-class _Domain:
+class Standing:
+    """How things stand with one recipient domain: its pauses, and what went to it lately.
+
+    It is paused until ``until``, the ``level``-th time, and may be being asked again; ``strikes``
+    deferrals came in a row; ``waiting`` messages were told to come later than those of ``recent``,
+    the times of the last minute's.
+    """
+
     until: float = 0
     level: int = 0
     is_asked: bool = False
     strikes: int = 0
     waiting: int = 0
     recent: deque[float] = field(default_factory=deque)
+
+    def is_restful(self, now: float) -> bool:
+        """Whether nothing of it matters any more."""
+        late = self.recent and self.recent[-1] > now - _MINUTE
+        return not (self.level or self.strikes or late)
+
+    def joined(self, other: Standing) -> Standing:
+        """What two processes know together: the longer pause, and the messages of both."""
+        return Standing(
+            max(self.until, other.until),
+            max(self.level, other.level),
+            self.is_asked or other.is_asked,
+            max(self.strikes, other.strikes),
+            self.waiting + other.waiting,
+            deque(sorted([*self.recent, *other.recent])),
+        )
+
+    def share(self, n: int, of: int) -> Standing:
+        """The ``n``-th of so many parts: the pause is everybody's, and each message one's."""
+        waiting = (self.waiting + n) // of
+        return replace(self, waiting=waiting, recent=deque(list(self.recent)[n::of]))
 
 
 class Domains:
@@ -98,7 +126,7 @@ class Domains:
         self._base = base
         self._cap = cap
         self._jitter = jitter
-        self._known: dict[str, _Domain] = {}
+        self._known: dict[str, Standing] = {}
 
     def hold(self, name: str, now: float) -> float:
         """Seconds that a message to this domain has to wait; 0: it goes, and is counted."""
@@ -136,7 +164,26 @@ class Domains:
             known.strikes, known.until, known.is_asked = 0, 0, False
             known.level = max(0, known.level - 1)
 
-    def _full(self, known: _Domain, now: float) -> float:
+    def known(self) -> dict[str, Standing]:
+        """What was learnt, by domain."""
+        return self._known
+
+    def dealt(self, processes: int) -> list[dict[str, Standing]]:
+        """What was learnt, for each of so many processes that do the rest side by side."""
+        return [
+            {name: one.share(n, processes) for name, one in self._known.items()}
+            for n in range(processes)
+        ]
+
+    def learn(self, known: Iterable[Mapping[str, Standing]]) -> None:
+        """Know what these processes know, to whom it was dealt, and nothing else."""
+        together: dict[str, Standing] = {}
+        for each in known:
+            for name, one in each.items():
+                together[name] = together[name].joined(one) if name in together else one
+        self._known = together
+
+    def _full(self, known: Standing, now: float) -> float:
         if not self._per_minute:
             return 0
         while known.recent and known.recent[0] <= now - _MINUTE:
@@ -150,11 +197,7 @@ class Domains:
         known.waiting += 1
         return known.recent[0] + _MINUTE * (1 + minutes + self._jitter() / 4) - now
 
-    def _remember(self, name: str, now: float) -> _Domain:
+    def _remember(self, name: str, now: float) -> Standing:
         if len(self._known) >= KEPT:
-            self._known = {
-                name: one
-                for name, one in self._known.items()
-                if one.level or one.strikes or (one.recent and one.recent[-1] > now - _MINUTE)
-            }
-        return self._known.setdefault(name, _Domain())
+            self._known = {n: one for n, one in self._known.items() if not one.is_restful(now)}
+        return self._known.setdefault(name, Standing())
