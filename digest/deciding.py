@@ -14,7 +14,7 @@ from sqlmodel import Session
 from digest import audience, snapshots, window
 from digest.audience import Author, Gate
 from digest.cadence import Frequency
-from digest.compose import Broken, Composed, compose
+from digest.compose import Broken, Composed, Snapshot, compose
 from digest.config import Settings
 from digest.database import Database
 from digest.facts import Batch
@@ -67,6 +67,13 @@ class Decision:
     def stopped_by(self) -> Gate | None:
         """The gate that decided against a mail."""
         return next((gate for gate in self.gates if not gate.passed), None)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What the mail says; a ValueError where there is none, as a gate was closed."""
+        if self.composed is None:
+            raise ValueError("nothing was composed")
+        return self.composed.snapshot
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
-"""The order of things, and nothing else: claim, compose, send, record.
+"""The order of things, and nothing else: claim, write, send, record.
 
-What is opened is decided in :mod:`digest.planning`; whoever only looks is in :mod:`digest.look`.
+What is opened is decided in :mod:`digest.planning`, and what is written to whom in
+:mod:`digest.letters`; whoever only looks is in :mod:`digest.look`.
 
 ``now`` and the clock come from the doors (command line, scheduler); nothing here reads one.
 """
@@ -8,31 +9,25 @@ What is opened is decided in :mod:`digest.planning`; whoever only looks is in :m
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from functools import partial
 
 from digest import ledger
-from digest.audience import Author
-from digest.compose import Snapshot
 from digest.config import Settings
-from digest.database import Database
-from digest.deciding import Decided, Workshop, decide
+from digest.deciding import Workshop
 from digest.errors import (
     DatabaseError,
     DigestError,
-    RecipientProblem,
     SendError,
     StopRun,
-    TemplateError,
     UsageError,
 )
 from digest.faults import Point, reach
 from digest.ledger import Claim, Mark, Outcome, Scope
+from digest.letters import Letter, written
 from digest.models import State
 from digest.outcomes import outcome
 from digest.recorder import Clock, Recorder
@@ -40,9 +35,6 @@ from digest.smtp import Breaker, Mailbox, Pace, Sender, Server, parse_url
 
 QUEUED = 8
 """Mails that wait for a task; what waits may be sent later than it was decided."""
-
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -199,44 +191,28 @@ class _Line:
     stop: asyncio.Event
     progress: Callable[[Report], None]
     withdrawn: int = 0
-    queue: asyncio.Queue[tuple[Claim, Author, Snapshot]] = field(
-        default_factory=lambda: asyncio.Queue(QUEUED)
-    )
+    queue: asyncio.Queue[Letter] = field(default_factory=lambda: asyncio.Queue(QUEUED))
 
     async def serve(self) -> None:
-        """Render and offer one mail after the other, until cancelled."""
+        """Offer one mail after the other, until cancelled."""
         while True:
-            item = await self.queue.get()
+            letter = await self.queue.get()
             if not self.stop.is_set():
-                await self._offer(*item)
+                await self._offer(letter)
             self.queue.task_done()
 
-    async def _offer(self, claim: Claim, author: Author, snapshot: Snapshot) -> None:
-        try:
-            mail = self.shop.mailer.mail(author, snapshot, claim.created_at)
-        except (TemplateError, RecipientProblem) as error:
-            reason = "template" if isinstance(error, TemplateError) else "unusable-address"
-            self.record(Outcome(claim, State.FAILED, reason, error.message))
-            return
-        except Exception as error:  # whatever it is, the others get their mail
-            # What an exception says may be made of people's words and names: only -v shows it.
-            why = type(error).__name__
-            log.error("the mail of user %s cannot be written (%s)", claim.user, why)  # noqa: TRY400
-            log.debug("mail", exc_info=error)
-            self.record(Outcome(claim, State.FAILED, "unwritable", why))
-            return
-        reach(Point.RENDERED)
-        marked = False
+    async def _offer(self, letter: Letter) -> None:
+        claim, author, marked = letter.claim, letter.author, False
 
         async def mark() -> bool:
             nonlocal marked
             reach(Point.AFTER_354)
-            marked = await self.recorder.mark(Mark(claim, mail.message_id, author.email_key))
+            marked = await self.recorder.mark(Mark(claim, letter.message_id, author.email_key))
             reach(Point.MARKED)
             return marked
 
         try:
-            reply = await self.sender.send(mail.mail_from, mail.rcpt_to, mail.content, mark)
+            reply = await self.sender.send(letter.mail_from, letter.rcpt_to, letter.content, mark)
         except StopRun as error:
             self.report.stopped = error
             self.stop.set()
@@ -258,33 +234,22 @@ class _Line:
 
 
 async def _feed(line: _Line, owner: str, scope: Scope, limit: int | None) -> None:
-    """Claim, compose and decide batches until nothing is left; those to be sent go on the queue."""
-    shop, left, hurried = line.shop, limit, line.stop.is_set
+    """Claim batches and have them written until nothing is left; each mail goes on the queue."""
+    left = limit
     while not line.stop.is_set() and left != 0:
-        size = shop.settings.batch if left is None else min(left, shop.settings.batch)
+        size = line.shop.settings.batch if left is None else min(left, line.shop.settings.batch)
         take = _Take(line, owner, scope, size)
-        claims = await shop.database.in_background(take, hurried)
+        claims = await line.shop.database.in_background(take, line.stop.is_set)
         if not claims:
             await _see_whether_closed(line, owner)
             return
         reach(Point.CLAIMED)
         left = left if left is None else left - len(claims)
-        decided = await shop.database.in_background(partial(_decide, shop, claims), hurried)
-        keep = partial(_keep, shop.database, decided.values(), line.clock())
-        await shop.database.in_background(keep, hurried)
-        reach(Point.KEPT)
-        too_old = line.clock() - shop.settings.max_lateness
-        for claim in claims:
-            decision = decided[_week_of(claim)].decisions.get(claim.user)
-            gate = decision.stopped_by if decision else None
-            if decision is None:
-                line.record(Outcome(claim, State.SKIPPED, "deleted"))
-            elif gate is not None:
-                line.record(Outcome(claim, gate.state, gate.reason))
-            elif claim.opened_at < too_old and claim.period not in scope.wanted:
-                line.record(Outcome(claim, State.SKIPPED, "late"))
-            elif decision.composed is not None:
-                await line.queue.put((claim, decision.author, decision.composed.snapshot))
+        for one in await written(line.shop, scope, claims, line.clock, line.stop.is_set):
+            if isinstance(one, Outcome):
+                line.record(one)
+            else:
+                await line.queue.put(one)
 
 
 async def _see_whether_closed(line: _Line, owner: str) -> None:
@@ -301,14 +266,6 @@ async def _see_whether_closed(line: _Line, owner: str) -> None:
         )
 
 
-_Week = tuple[str, str]
-
-
-def _week_of(claim: Claim) -> _Week:
-    """What people must share to be looked at together: period and zone."""
-    return claim.period, claim.timezone
-
-
 class _Take:
     """Claim one batch; tried again, it knows a claim whose commit was made and not answered."""
 
@@ -323,17 +280,3 @@ class _Take:
             if not (self._claims and ledger.holds(session, owner, self._claims)):
                 self._claims = ledger.claim(session, owner, scope, self._clock(), size)
         return self._claims
-
-
-def _decide(shop: Workshop, claims: Sequence[Claim]) -> dict[_Week, Decided]:
-    users: dict[_Week, list[str]] = defaultdict(list)
-    for claim in claims:
-        users[_week_of(claim)].append(claim.user)
-    with shop.database.reading() as session:
-        return {week: decide(session, shop, *week, members) for week, members in users.items()}
-
-
-def _keep(database: Database, decided: Collection[Decided], now: datetime) -> None:
-    with database.writing() as session:
-        for one in decided:
-            one.keep(session, now)

@@ -328,6 +328,7 @@ def reasons_written() -> set[str]:
             "ledger/runs",
             "ledger/claims",
             "ledger/doubts",
+            "letters",
             "run",
             "outcomes",
             "planning",

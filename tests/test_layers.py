@@ -21,7 +21,10 @@ LAYERS = {
         " extraction mirroring inline lines cldr wording languages compiled emitting templating"
         " news render clients message dkim mail smtp"
     ),
-    "use": "bounces planning deciding recorder outcomes run workers look backtest pruning checks",
+    "use": (
+        "bounces planning deciding recorder outcomes letters run workers look backtest pruning"
+        " checks"
+    ),
     "doors": "console scheduler web cli",
 }
 """Every module imports only modules that stand before it, in this order."""
