@@ -47,7 +47,7 @@ def send(
             console.print_report(report, monotonic() - began, "", dry=True)
             return 0
         scope, recovered, waiting = _prepare(shop, period, users, limit, retry_failed=retry_failed)
-        workers.calm_collector()
+        workers.tune_memory()
         with console.progress("Sending", "mails") as update:
             report = workers.send(
                 shop,

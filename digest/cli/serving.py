@@ -52,7 +52,7 @@ def daemon(
                     group.create_task(serving(stop))
                 await scheduler.serve(shop, clock, stop, done=_log_report)
 
-        workers.calm_collector()
+        workers.tune_memory()
         workers.until_stopped(main)
     return 0
 
