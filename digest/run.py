@@ -33,8 +33,8 @@ from digest.outcomes import outcome
 from digest.recorder import Clock, Recorder
 from digest.smtp import Breaker, Mailbox, Pace, Sender, Server, parse_url
 
-QUEUED = 8
-"""Mails that wait for a task; what waits may be sent later than it was decided."""
+QUEUED = 64
+"""Mails at most that wait for a connection, so that none waits for the next batch to be written."""
 
 
 @dataclass(slots=True)
@@ -123,7 +123,8 @@ async def work(
                 stop=stop,
             ) as sender,
         ):
-            line = _Line(shop, sender, recorder, report, clock, stop, progress)
+            queue: asyncio.Queue[Letter] = asyncio.Queue(min(QUEUED, settings.batch))
+            line = _Line(shop, sender, recorder, report, clock, stop, progress, queue)
             await _drive(line, partial(_feed, line, owner, scope), limit)
     return report
 
@@ -190,8 +191,8 @@ class _Line:
     clock: Clock
     stop: asyncio.Event
     progress: Callable[[Report], None]
+    queue: asyncio.Queue[Letter]
     withdrawn: int = 0
-    queue: asyncio.Queue[Letter] = field(default_factory=lambda: asyncio.Queue(QUEUED))
 
     async def serve(self) -> None:
         """Offer one mail after the other, until cancelled."""
@@ -245,7 +246,7 @@ async def _feed(line: _Line, owner: str, scope: Scope, limit: int | None) -> Non
             return
         reach(Point.CLAIMED)
         left = left if left is None else left - len(claims)
-        for one in await written(line.shop, scope, claims, line.clock, line.stop.is_set):
+        async for one in written(line.shop, scope, claims, line.clock, line.stop.is_set):
             if isinstance(one, Outcome):
                 line.record(one)
             else:

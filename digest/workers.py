@@ -17,6 +17,7 @@ from functools import partial
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from time import monotonic
 from typing import TypeVar
 
 import uvloop
@@ -159,16 +160,17 @@ class Crew:
         settings, shares = _share_of_rates(shop.settings, workers), _shares(limit, workers)
         self._domains = shop.domains
         self._reports: dict[Connection, Report] = {}
+        self._dealt: dict[Connection, Mapping[str, Standing]] = {}
         self._known: dict[Connection, Mapping[str, Standing]] = {}
         self._processes: list[BaseProcess] = []
-        for share, known in zip(shares, shop.domains.dealt(len(shares)), strict=True):
+        for share, dealt in zip(shares, shop.domains.dealt(len(shares), monotonic()), strict=True):
             ours, theirs = context.Pipe(duplex=False)
-            job = _Job(settings, scope, clock, command, share, known)
+            job = _Job(settings, scope, clock, command, share, dealt)
             own = shop if copied else None
             process = context.Process(target=_worker, args=(theirs, job, own, prepare))
             process.start()
             theirs.close()
-            self._reports[ours], self._known[ours] = Report(), known
+            self._reports[ours], self._dealt[ours] = Report(), dealt
             self._processes.append(process)
 
     async def report(self, stop: asyncio.Event, progress: Callable[[Report], None]) -> Report:
@@ -180,7 +182,9 @@ class Crew:
                 await asyncio.to_thread(process.join)
         finally:
             watcher.cancel()
-        self._domains.learn(self._known.values())
+        self._domains.learn(
+            [(d, self._known.get(p, d)) for p, d in self._dealt.items()], monotonic()
+        )
         total = _together(self._reports.values())
         died = any(process.exitcode for process in self._processes)
         if died and total.stopped is None and not stop.is_set():
@@ -208,10 +212,11 @@ class Crew:
                 await readable.wait()
                 readable.clear()
                 self._reports[pipe], known = pipe.recv()
-                self._known[pipe] = self._known[pipe] if known is None else known
+                if known is not None:
+                    self._known[pipe] = known
                 progress(_together(self._reports.values()))
-        except EOFError:
-            pass  # it has ended, one way or another
+        except (EOFError, OSError):
+            pass  # it has ended, one way or another, maybe in the middle of a message
         finally:
             loop.remove_reader(pipe.fileno())
             pipe.close()
@@ -283,7 +288,7 @@ def _worker(
             _say(pipe, report)
 
     here = domains(job.settings)
-    here.learn([job.domains])
+    here.take(job.domains)
 
     async def main(stop: asyncio.Event) -> Report:
         own = workshop(database, job.settings) if shop is None else shop
@@ -296,7 +301,7 @@ def _worker(
         report, _ = until_stopped(main, [signal.SIGTERM], again=lambda: None)
     except DigestError as error:
         report = Report(stopped=error)
-    _say(pipe, report, here.known())
+    _say(pipe, report, here.known() if shop is None else None)
     pipe.close()
     database.close()
 
@@ -313,7 +318,10 @@ def _hear_of_the_parents_death() -> None:
 
 
 def _say(pipe: Connection, report: Report, known: Mapping[str, Standing] | None = None) -> None:
-    """Tell the parent how far it is; at the end also what is ``known`` of recipient domains."""
+    """Tell the parent how far it is; at the end also what is ``known`` of recipient domains.
+
+    Whoever copied this process ends with it, and need not know.
+    """
     with suppress(BrokenPipeError):  # nobody listens any more: the ledger knows all the same
         pipe.send((report, known))
 

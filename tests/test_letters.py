@@ -33,7 +33,10 @@ def claims(office: Office) -> Iterator[list[Claim]]:
 def letters(
     office: Office, claims: list[Claim], hurried: Callable[[], bool] = lambda: False
 ) -> list[Letter | Outcome]:
-    return asyncio.run(written(office.shop, THIS_WEEK, claims, lambda: NOW, hurried))
+    async def main() -> list[Letter | Outcome]:
+        return [one async for one in written(office.shop, THIS_WEEK, claims, lambda: NOW, hurried)]
+
+    return asyncio.run(main())
 
 
 def test_every_claim_has_its_letter_or_the_reason_why_not(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from copy import deepcopy
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -182,27 +181,47 @@ class TestDomains:
     ) -> None:
         together, went, now = domains(share * processes), [], 0.0
         for some in (gaps, gaps):
-            each = [domains(share) for _ in range(processes)]
-            for one, dealt in zip(each, together.dealt(processes), strict=True):
-                one.learn([dealt])
+            each, dealt = [domains(share) for _ in range(processes)], together.dealt(processes, now)
+            for one, mine in zip(each, dealt, strict=True):
+                one.take(mine)
             for gap in some:
                 now += gap / 10
                 if data.draw(st.sampled_from(each)).hold(HERE, now) == 0:
                     went.append(now)
-            together.learn(one.known() for one in each)
+            together.learn(list(zip(dealt, (one.known() for one in each), strict=True)), now)
         for first, begin in enumerate(went):
             assert bisect_left(went, begin + 60 - 1e-6) - first <= share * processes
 
     @given(st.integers(1, 9), st.integers(1, 5), st.lists(GAP, max_size=9), st.integers(0, 20))
-    def test_nothing_is_lost_by_dealing(
+    def test_nothing_that_matters_is_lost_by_dealing(
         self, level: int, processes: int, recent: list[float], waiting: int
     ) -> None:
-        known = Standing(100.0, level, True, 2, waiting, deque(sorted(recent)))
-        before, here = deepcopy(known), domains()
-        here.learn([{HERE: known}])
-        here.learn(here.dealt(processes))
-        assert here.known() == {HERE: before}
-        assert all(one[HERE].until == 100 for one in here.dealt(processes)), "paused for everybody"
+        known, here = Standing(100.0, level, True, 2, waiting, deque(sorted(recent))), domains()
+        here.take({HERE: known, THERE: Standing()})
+        dealt = here.dealt(processes, 50)
+        assert all(one[HERE].until == 100 for one in dealt), "paused for everybody"
+        here.learn([(one, one) for one in dealt], 50)
+        assert here.known() == {HERE: known}
+
+    @given(st.integers(1, 3), st.integers(0, 4), st.data())
+    def test_of_a_pause_those_tell_who_met_the_domain(
+        self, level: int, others: int, data: st.DataObject
+    ) -> None:
+        """One process had successes, or a new deferral; the others have a copy of before."""
+        here = domains()
+        here.take({HERE: Standing(100.0, level)})
+        dealt = here.dealt(others + 1, 200)
+        one = domains()
+        one.take(dealt[0])
+        assert one.hold(HERE, 200) == 0
+        pause = data.draw(st.sampled_from([0, 1]))
+        for _ in range(level):
+            one.success(HERE)
+        for _ in range(pause * STRIKES):
+            one.trouble(HERE, 200)
+        here.learn([(dealt[0], one.known()), *((copy, copy) for copy in dealt[1:])], 201)
+        assert here.hold(HERE, 201) == one.hold(HERE, 201)
+        assert bool(here.known()) == bool(pause)
 
     def test_domains_at_rest_are_forgotten(self) -> None:
         known = domains(1)

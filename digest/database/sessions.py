@@ -104,8 +104,8 @@ class Database:
 def _one_thread() -> ThreadPoolExecutor:
     """For background work, and not the loop's own threads.
 
-    Those can come to be several, and the C library gives each an arena of its own, from which what
-    a batch needed is hardly given back.
+    Those can come to be several, and where the C library gives each a heap of its own, what a
+    batch needed is hardly given back from any.
     """
     return ThreadPoolExecutor(1, thread_name_prefix="database")
 

@@ -6,7 +6,8 @@ Plain arithmetic: ``now`` is seconds of any steady clock, and nothing here waits
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 
 GROWTH = 50
@@ -92,21 +93,31 @@ class Standing:
         late = self.recent and self.recent[-1] > now - _MINUTE
         return not (self.level or self.strikes or late)
 
-    def joined(self, other: Standing) -> Standing:
-        """What two processes know together: the longer pause, and the messages of both."""
-        return Standing(
-            max(self.until, other.until),
-            max(self.level, other.level),
-            self.is_asked or other.is_asked,
-            max(self.strikes, other.strikes),
-            self.waiting + other.waiting,
-            deque(sorted([*self.recent, *other.recent])),
-        )
+    @property
+    def pause(self) -> tuple[float, int, bool, int]:
+        """All but the messages."""
+        return self.until, self.level, self.is_asked, self.strikes
 
     def share(self, n: int, of: int) -> Standing:
         """The ``n``-th of so many parts: the pause is everybody's, and each message one's."""
         waiting = (self.waiting + n) // of
         return replace(self, waiting=waiting, recent=deque(list(self.recent)[n::of]))
+
+
+_UNKNOWN = Standing()
+
+
+def _together(pairs: Sequence[tuple[Standing, Standing]]) -> Standing:
+    """What processes know of one domain: the longest pause, and the messages of all."""
+    met = [now for before, now in pairs if now.pause != before.pause] or [now for _, now in pairs]
+    return Standing(
+        max(one.until for one in met),
+        max(one.level for one in met),
+        any(one.is_asked for one in met),
+        max(one.strikes for one in met),
+        sum(now.waiting for _, now in pairs),
+        deque(sorted(at for _, now in pairs for at in now.recent)),
+    )
 
 
 class Domains:
@@ -164,24 +175,37 @@ class Domains:
             known.strikes, known.until, known.is_asked = 0, 0, False
             known.level = max(0, known.level - 1)
 
-    def known(self) -> dict[str, Standing]:
-        """What was learnt, by domain."""
-        return self._known
-
-    def dealt(self, processes: int) -> list[dict[str, Standing]]:
-        """What was learnt, for each of so many processes that do the rest side by side."""
+    def dealt(self, processes: int, now: float) -> list[dict[str, Standing]]:
+        """What matters of it, for each of so many processes that do the rest side by side."""
+        mattering = {n: one for n, one in self._known.items() if not one.is_restful(now)}
         return [
-            {name: one.share(n, processes) for name, one in self._known.items()}
+            {name: one.share(n, processes) for name, one in mattering.items()}
             for n in range(processes)
         ]
 
-    def learn(self, known: Iterable[Mapping[str, Standing]]) -> None:
-        """Know what these processes know, to whom it was dealt, and nothing else."""
-        together: dict[str, Standing] = {}
-        for each in known:
-            for name, one in each.items():
-                together[name] = together[name].joined(one) if name in together else one
-        self._known = together
+    def take(self, dealt: Mapping[str, Standing]) -> None:
+        """Know what was dealt to this process, and nothing else."""
+        self._known = deepcopy(dict(dealt))
+
+    def known(self) -> Mapping[str, Standing]:
+        """What this process knows by now, for whoever dealt."""
+        return self._known
+
+    def learn(
+        self, each: Sequence[tuple[Mapping[str, Standing], Mapping[str, Standing]]], now: float
+    ) -> None:
+        """Know what these processes know: what was dealt to each, and what became of it.
+
+        Of a domain's pause only those tell who met the domain.
+        """
+        self._known = {}
+        for name in {name for dealt, known in each for name in {*dealt, *known}}:
+            pairs = [
+                (dealt.get(name, _UNKNOWN), known.get(name, _UNKNOWN)) for dealt, known in each
+            ]
+            one = _together(pairs)
+            if not one.is_restful(now):
+                self._known[name] = one
 
     def _full(self, known: Standing, now: float) -> float:
         if not self._per_minute:
