@@ -394,3 +394,27 @@ def test_work_in_the_background_is_done_by_one_thread_however_much_there_is(db: 
 
     (thread,) = set(asyncio.run(ask()))
     assert thread != threading.get_ident()
+
+
+def test_whoever_is_cancelled_leaves_no_work_behind(db: Database) -> None:
+    """A thread that goes on would have a connection that nobody closes any more."""
+    began, asked, over = threading.Event(), threading.Event(), []
+
+    def work() -> None:
+        with db.reading() as session:
+            session.execute(text("SELECT 1"))
+            began.set()
+            asked.wait(10)
+            time.sleep(0.05)
+        over.append(True)
+
+    async def main() -> None:
+        task = asyncio.create_task(db.in_background(work, lambda: False))
+        await asyncio.to_thread(began.wait, 10)
+        task.cancel()
+        asked.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert over
+
+    asyncio.run(main())

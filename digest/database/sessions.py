@@ -81,13 +81,21 @@ class Database:
         return self._patience.keep(work, hurried)
 
     async def in_background(self, work: Callable[[], _T], hurried: Callable[[], bool]) -> _T:
-        """:meth:`patiently` in a thread, one after the other; the event loop goes on meanwhile."""
+        """:meth:`patiently` in a thread, one after the other; the event loop goes on meanwhile.
+
+        Who is cancelled waits for the thread all the same: it holds a connection, which nobody may
+        close under it or forget.
+        """
         left, loop = Event(), asyncio.get_running_loop()
         task = partial(self.patiently, work, lambda: left.is_set() or hurried())
+        future = loop.run_in_executor(self._background, task)
         try:
-            return await loop.run_in_executor(self._background, task)
-        finally:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
             left.set()
+            await asyncio.wait([future])
+            future.exception()  # nobody else will ask
+            raise
 
     def migrate(self) -> None:
         """Bring the tables to what this version needs; an empty database gets all of them."""
