@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import itertools
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from digest import ledger, subscriptions
 from digest.errors import UsageError
 from digest.ledger import Claim, Decision, Outcome, Recovered, Scope
 from digest.ledger.runs import _held
-from digest.models import TRANSITIONS, Run, State
+from digest.models import TRANSITIONS, Run, State, table
 from tests.office import (
     ANY,
     LEASE,
@@ -554,3 +555,24 @@ def test_leaving_before_the_claim_is_not_the_ledgers_business(office: Office, ow
     with office.database.writing() as session:
         subscriptions.unsubscribe(session, "ann", NOW)
     assert [claim.user for claim in office.claim(owner)] == ["ann", "ben", "cem"]
+
+
+def test_a_run_that_begins_and_dies_while_another_recovers_is_found_the_next_time(
+    office: Office,
+) -> None:
+    """Its lock must stay: without it, it would be waited for as if it were on another host."""
+    locks = office.settings.locks
+    locks.mkdir(parents=True, exist_ok=True)
+    (locks / "long-dead").touch()
+    with office.database.writing() as session:
+        ledger.recover(session, locks, NOW, timedelta(hours=1), "resend")
+        (locks / "late").touch()  # its row is committed meanwhile, where that is not waited for
+    assert [path.name for path in locks.iterdir()] == ["late"]
+    row = {"owner": "late", "host": socket.gethostname(), "pid": 1, "command": "send"}
+    times = {"started_at": NOW, "heartbeat_at": NOW, "outcome": ""}
+    with office.database.writing() as session:
+        session.execute(table(Run).insert(), [row | times])
+    office.recover()
+    (run,) = office.all(Run)
+    assert (run.owner, run.outcome) == ("late", "died")
+    assert not list(locks.iterdir())

@@ -113,7 +113,7 @@ def recover(
     whatever else is unknown.
     """
     returned = in_doubt = 0
-    alive = set()
+    alive, free = set(), _free(locks)
     open_runs = select(_runs.c.owner, _runs.c.heartbeat_at, _runs.c.host).where(
         _runs.c.finished_at.is_(None)
     )
@@ -125,7 +125,7 @@ def recover(
         returned, in_doubt = returned + left.returned, in_doubt + left.in_doubt
         reach(Point.RECOVERING)
     # Not before: a process that died in between would leave a run that seems to be elsewhere.
-    event.listen(session, "after_commit", lambda _: _sweep(locks, alive), once=True)
+    event.listen(session, "after_commit", lambda _: _sweep(locks, free - alive), once=True)
     if on_unknown == "resend":
         reopen(session, State.UNKNOWN, now)
     return Recovered(returned, in_doubt)
@@ -139,20 +139,37 @@ def _died(host: str, lock: Path, *, lease_is_over: bool) -> bool:
     if host != socket.gethostname():
         return lease_is_over
     try:
+        return _is_free(lock)
+    except OSError:
+        return lease_is_over
+
+
+def _is_free(lock: Path) -> bool:
+    try:
         with lock.open() as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:
-        return lease_is_over
     return True
 
 
-def _sweep(locks: Path, alive: set[str]) -> None:
-    """Remove the locks of runs that are over, however they ended; what cannot be removed stays."""
+def _free(locks: Path) -> set[str]:
+    """The locks that nobody holds.
+
+    To be asked before the runs are read: of a run that begins and dies after that, nobody has seen
+    that it is open, and without its lock it would seem to be elsewhere.
+    """
+    free = set()
     for path in locks.glob("*"):
-        if path.name in alive:
-            continue
+        with suppress(OSError):
+            if _is_free(path):
+                free.add(path.name)
+    return free
+
+
+def _sweep(locks: Path, over: set[str]) -> None:
+    """Remove the locks of runs that are over, however they ended; what cannot be removed stays."""
+    for path in (locks / owner for owner in over):
         with suppress(OSError), path.open() as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_at(lock, path):
