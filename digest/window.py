@@ -40,6 +40,7 @@ class Period:
     week: int
 
     @classmethod
+    @lru_cache(maxsize=1024)  # the same weeks are read for every user
     def parse(cls, text: str) -> Period:
         """Read ``2026-W46``; a week its year does not have is a :class:`UsageError`."""
         match = _PERIOD.fullmatch(text)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import Connection, Insert, Select, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
+
+from digest.models.columns import as_text
 
 
 def append(session: Session, into: Table, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -62,7 +64,7 @@ def written(session: Session, instant: datetime) -> str | datetime:
     """``instant`` as :class:`~digest.models.UtcDateTime` writes it."""
     if session.connection().dialect.name == "postgresql":
         return instant
-    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+    return as_text(instant)
 
 
 def _copy(connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:

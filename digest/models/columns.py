@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -25,26 +26,55 @@ NOBODY = ""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware instant in UTC. SQLite forgets zones, so naive values are refused, not guessed."""
+    """An aware instant in UTC. SQLite forgets zones, so naive values are refused, not guessed.
+
+    SQLite keeps text (:func:`as_text`), which is read and written in one step each: a batch has
+    thousands, and SQLAlchemy's own way and ours one after the other take three times as long.
+    """
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
+    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], Any] | None:
+        """What writes values, chosen once per statement."""
+        return _to_text if dialect.name == "sqlite" else super().bind_processor(dialect)
+
+    def result_processor(
+        self, dialect: Dialect, coltype: object
+    ) -> Callable[[Any], datetime | None] | None:
+        """What reads values, chosen once per statement."""
+        if dialect.name == "sqlite":
+            return _from_text
+        return super().result_processor(dialect, coltype)
+
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Python to database."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"{value!r} has no zone")
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+        """Python to PostgreSQL."""
+        del dialect
+        return None if value is None else _in_utc(value)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Database to Python."""
-        del dialect  # both kinds of database answer alike, but for the zone
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        """PostgreSQL to Python."""
+        del dialect
+        return None if value is None else value.astimezone(UTC)
+
+
+def as_text(instant: datetime) -> str:
+    """``instant`` as SQLite keeps it, so that comparing texts compares times."""
+    return _in_utc(instant).replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+def _in_utc(instant: datetime) -> datetime:
+    if instant.tzinfo is None:
+        raise ValueError(f"{instant!r} has no zone")
+    return instant.astimezone(UTC)
+
+
+def _to_text(value: datetime | None) -> str | None:
+    return None if value is None else as_text(value)
+
+
+def _from_text(value: str | None) -> datetime | None:
+    return None if value is None else datetime.fromisoformat(f"{value}+00:00")
 
 
 def table(model: type[SQLModel]) -> Table:

@@ -18,7 +18,7 @@ from sqlmodel import Session
 from digest import window
 from digest.facts import Batch
 from digest.facts.history import History, histories
-from digest.facts.weeks import AuthorWeek, Metric, author_weeks
+from digest.facts.weeks import AuthorWeek, author_weeks
 from digest.sections import Section
 from digest.stats.limits import DECIMALS, usual_range
 from digest.window import Period
@@ -43,7 +43,7 @@ def build(facts: tuple[AuthorWeek, History], batch: Batch) -> dict[str, Any] | N
     week, history = facts
     metric = week.metric
     earlier = history.whole(metric, batch.tz)
-    now = _count(week, metric)
+    now = week.count
     if len(earlier) < MEDIAN_FROM or not now:
         return None
     said: dict[str, Any] = {
@@ -66,10 +66,6 @@ def build(facts: tuple[AuthorWeek, History], batch: Batch) -> dict[str, Any] | N
         if verdict != "within" and earlier[-1][0] == str(batch.period.shift(-1)):
             said |= _change(now, earlier[-1][1])
     return said
-
-
-def _count(week: AuthorWeek, metric: Metric) -> int:
-    return {"reach": week.reach, "views": week.views, "reactions": week.reactions}[metric] or 0
 
 
 def even(count: int, period: str, batch: Batch) -> float:

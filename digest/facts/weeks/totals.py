@@ -65,6 +65,11 @@ class AuthorWeek:
         return "reach" if self.reach and self.anonymous * 2 <= self.views else "views"
 
     @property
+    def count(self) -> int:
+        """The total in that unit."""
+        return getattr(self, self.metric) or 0
+
+    @property
     def known(self) -> bool:
         """Something is known to have happened in this week."""
         return bool(self.views or self.reactions)

@@ -62,7 +62,9 @@ def load(session: Session, batch: Batch) -> dict[str, Weeks]:
     found = {
         user: one
         for user, week in batch.fact(session, author_weeks).items()
-        if user in past and _stands_out((one := _weeks(week, past[user], batch))[2], one.now)
+        if user in past
+        and week.count >= PERCENT_FROM  # below it nothing stands out, whatever was before
+        and _stands_out((one := _weeks(week, past[user], batch)).earlier, one.now)
     }
     longest = [user for user, one in found.items() if all(n < one.now for _, n in one.earlier)]
     first = str(batch.period.shift(-WEEKS))
@@ -91,9 +93,7 @@ def _is_whole(weeks: Weeks, past: History, batch: Batch) -> bool:
 
 
 def _weeks(week: AuthorWeek, past: History, batch: Batch) -> Weeks:
-    metric = week.metric
-    now = {"reach": week.reach, "views": week.views, "reactions": week.reactions}[metric] or 0
-    return Weeks(metric, now, past.whole(metric, batch.tz))
+    return Weeks(week.metric, week.count, past.whole(week.metric, batch.tz))
 
 
 def _stands_out(earlier: Sequence[tuple[str, float]], now: float) -> bool:
