@@ -5,6 +5,7 @@ promises.
 """
 
 from digest.database.dialect import (
+    Repeated,
     analyze,
     append,
     execute_many,
@@ -20,6 +21,7 @@ from digest.database.sessions import Database, Load
 __all__ = [
     "Database",
     "Load",
+    "Repeated",
     "among",
     "analyze",
     "append",

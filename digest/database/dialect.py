@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Connection, Insert, Select, Table
+from sqlalchemy import Connection, Insert, Select, Table, Update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Dialect
 from sqlmodel import Session
 
 from digest.models.columns import as_text
@@ -65,6 +66,36 @@ def written(session: Session, instant: datetime) -> str | datetime:
     if session.connection().dialect.name == "postgresql":
         return instant
     return as_text(instant)
+
+
+class Repeated:
+    """A statement that is run for some rows, again and again: compiled once for either database.
+
+    No value is looked at on its way, which would take longer than the statement itself: rows give
+    every parameter by name as the database takes it, instants by :func:`written`.
+    """
+
+    def __init__(self, statement: Update) -> None:
+        self._statement = statement
+        self._compiled: dict[str, tuple[str, Mapping[str, Any], Sequence[str] | None]] = {}
+
+    def run(self, session: Session, rows: Sequence[Mapping[str, Any]]) -> int:
+        """How many rows of the table were changed; no rows is no work."""
+        if not rows:
+            return 0
+        connection = session.connection()
+        text, constants, order = self._text(connection.dialect)
+        whole = [{**constants, **row} for row in rows]
+        given = [tuple(row[name] for name in order) for row in whole] if order else whole
+        return connection.exec_driver_sql(text, cast(Any, given)).rowcount
+
+    def _text(self, dialect: Dialect) -> tuple[str, Mapping[str, Any], Sequence[str] | None]:
+        """The statement in SQL, the values that stand in it, and the order of its parameters."""
+        if dialect.name not in self._compiled:
+            compiled = self._statement.compile(dialect=dialect)
+            constants = {k: v for k, v in compiled.params.items() if v is not None}
+            self._compiled[dialect.name] = str(compiled), constants, compiled.positiontup
+        return self._compiled[dialect.name]
 
 
 def _copy(connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:

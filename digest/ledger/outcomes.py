@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import bindparam, null, or_, select, update
 from sqlmodel import Session
 
-from digest.database import execute_many
+from digest.database import Repeated, written
 from digest.faults import Point, reach
 from digest.ledger.claims import Claim
 from digest.models import TRANSITIONS, Delivery, State, Subscription, Suppression, User, table
@@ -48,7 +48,7 @@ _BARRED = (
     .where(_users.c.id == _deliveries.c.user_id)
 )
 _ADDRESS = select(_users.c.email_key).where(_users.c.id == _deliveries.c.user_id)
-_MARK = (
+_MARK = Repeated(
     update(_deliveries)
     .where(
         _deliveries.c.id == bindparam("delivery"),
@@ -63,7 +63,7 @@ _MARK = (
         state=State.SENDING,
         message_id=bindparam("named"),
         sent_to=bindparam("addressed"),
-        updated_at=bindparam("at", type_=_deliveries.c.updated_at.type),
+        updated_at=bindparam("at"),
     )
 )
 _MARKED = select(_deliveries.c.id, _deliveries.c.fence).where(
@@ -88,6 +88,7 @@ def mark(session: Session, owner: str, marks: Sequence[Mark], now: datetime) -> 
     or has another address, whether the address was suppressed, and whether the claim is still this
     owner's.
     """
+    at = written(session, now)
     rows = [
         {
             "delivery": claim.id,
@@ -95,18 +96,25 @@ def mark(session: Session, owner: str, marks: Sequence[Mark], now: datetime) -> 
             "held": claim.fence,
             "named": message_id,
             "addressed": address,
-            "at": now,
+            "at": at,
         }
         for claim, message_id, address in marks
     ]
-    execute_many(session, _MARK, rows)
-    asked = {"marked": [one.claim.id for one in marks], "holder": owner}
-    marked = {tuple(row) for row in session.connection().execute(_MARKED, asked)}
+    if _MARK.run(session, rows) == len(marks):
+        marked = {one.claim.id for one in marks}
+    else:  # some may not go on, or this is said once more, as nobody knew if it had been stored
+        marked = _marked(session, owner, marks)
     reach(Point.MARKING)
-    return {one.claim.id for one in marks if (one.claim.id, one.claim.fence) in marked}
+    return marked
 
 
-_SETTLE = (
+def _marked(session: Session, owner: str, marks: Sequence[Mark]) -> set[int]:
+    asked = {"marked": [one.claim.id for one in marks], "holder": owner}
+    found = {tuple(row) for row in session.connection().execute(_MARKED, asked)}
+    return {one.claim.id for one in marks if (one.claim.id, one.claim.fence) in found}
+
+
+_SETTLE = Repeated(
     update(_deliveries)
     .where(
         _deliveries.c.id == bindparam("delivery"),
@@ -118,10 +126,10 @@ _SETTLE = (
         state=bindparam("to"),
         reason=bindparam("why"),
         reply=bindparam("said"),
-        next_attempt_at=bindparam("again", type_=_deliveries.c.next_attempt_at.type),
+        next_attempt_at=bindparam("again"),
         attempts=bindparam("tried"),
-        owner=None,
-        updated_at=bindparam("at", type_=_deliveries.c.updated_at.type),
+        owner=null(),
+        updated_at=bindparam("at"),
     )
 )
 _BEFORE = {
@@ -133,6 +141,7 @@ _BEFORE = {
 
 def settle(session: Session, owner: str, outcomes: Sequence[Outcome], now: datetime) -> None:
     """Record what became of claims; a claim that is no longer this owner's is left alone."""
+    at = written(session, now)
     rows = [
         {
             "delivery": outcome.claim.id,
@@ -143,13 +152,13 @@ def settle(session: Session, owner: str, outcomes: Sequence[Outcome], now: datet
             "to": outcome.state,
             "why": outcome.reason,
             "said": outcome.reply,
-            "again": outcome.next_attempt_at,
+            "again": outcome.next_attempt_at and written(session, outcome.next_attempt_at),
             "tried": outcome.claim.attempts + outcome.tried,
-            "at": now,
+            "at": at,
         }
         for outcome in outcomes
     ]
-    execute_many(session, _SETTLE, rows)
+    _SETTLE.run(session, rows)
     if rows:
         reach(Point.SETTLING)
 
