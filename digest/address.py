@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 import idna
 
@@ -131,6 +132,7 @@ def _international(local: str) -> str:
     return local
 
 
+@lru_cache(maxsize=1024)  # most people share a few providers
 def _domain(domain: str) -> str:
     if not domain:
         raise BadAddress("nothing stands after the @")
