@@ -170,8 +170,11 @@ class Recorder:
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> bool:
+    if event.is_set():
+        return True
     try:
-        await asyncio.wait_for(event.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await event.wait()
     except TimeoutError:
         return False
     return True
