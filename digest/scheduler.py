@@ -18,13 +18,13 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from digest import bounces, console, ledger, pruning, subscriptions, workers
+from digest.crew import Crew
 from digest.deciding import Workshop
 from digest.errors import DigestError
 from digest.ledger import Scope
 from digest.planning import plan_due
 from digest.recorder import Clock
 from digest.run import Report, work
-from digest.workers import Crew
 
 log = logging.getLogger(__name__)
 DUE_AT_A_TIME = 1000

@@ -22,8 +22,8 @@ LAYERS = {
         " news render clients message dkim mail smtp"
     ),
     "use": (
-        "bounces planning deciding recorder outcomes letters run workers look backtest pruning"
-        " checks"
+        "bounces planning deciding recorder outcomes letters run process crew workers look"
+        " backtest pruning checks"
     ),
     "doors": "console scheduler web cli",
 }

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from digest import window, workers
+from digest import crew, process, window, workers
+from digest.crew import Crew
 from digest.ledger import Scope
 from digest.models import Run
 from digest.run import Report
-from digest.workers import Crew
 from tests.office import (
     ANY,
     Office,
@@ -295,13 +295,13 @@ def test_by_itself_there_is_one_process_per_core() -> None:
     ("limit", "number", "shares"), [(5, 2, [3, 2]), (1, 4, [1]), (4, 4, [1] * 4)]
 )
 def test_a_limit_is_shared_out_exactly(limit: int, number: int, shares: list[int]) -> None:
-    assert workers._shares(limit, number) == shares
+    assert crew._shares(limit, number) == shares
 
 
 def test_a_run_lets_go_of_the_signals_when_it_ends() -> None:
     async def main(stop: asyncio.Event) -> bool:
         return stop.is_set()
 
-    assert workers.until_stopped(main) == (False, False)
+    assert process.until_stopped(main) == (False, False)
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

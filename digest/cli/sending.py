@@ -12,7 +12,17 @@ from typing import Annotated, Literal
 
 import typer
 
-from digest import checks, config, console, ledger, look, planning, subscriptions, workers
+from digest import (
+    checks,
+    config,
+    console,
+    ledger,
+    look,
+    planning,
+    process,
+    subscriptions,
+    workers,
+)
 from digest.cli.app import SENDING, app
 from digest.cli.opening import clock, number_of_users, opened
 from digest.cli.options import LISTED, AsJson, Limit, UserId, Users, Week
@@ -47,7 +57,7 @@ def send(
             console.print_report(report, monotonic() - began, "", dry=True)
             return 0
         scope, recovered, waiting = _prepare(shop, period, users, limit, retry_failed=retry_failed)
-        workers.tune_memory()
+        process.tune_memory()
         with console.progress("Sending", "mails") as update:
             report = workers.send(
                 shop,

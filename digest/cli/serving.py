@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from digest import checks, config, console, workers
+from digest import checks, config, console, process
 from digest.cli.app import SERVING, app
 from digest.cli.opening import clock, opened
 from digest.cli.options import Host, Port
@@ -52,8 +52,8 @@ def daemon(
                     group.create_task(serving(stop))
                 await scheduler.serve(shop, clock, stop, done=_log_report)
 
-        workers.tune_memory()
-        workers.until_stopped(main)
+        process.tune_memory()
+        process.until_stopped(main)
     return 0
 
 

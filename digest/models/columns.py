@@ -74,7 +74,12 @@ def _to_text(value: datetime | None) -> str | None:
 
 
 def _from_text(value: str | None) -> datetime | None:
-    return None if value is None else datetime.fromisoformat(f"{value}+00:00")
+    if value is None:
+        return None
+    try:
+        return datetime.fromisoformat(f"{value}+00:00")
+    except ValueError:  # another program wrote it, with its zone
+        return datetime.fromisoformat(value).astimezone(UTC)
 
 
 def table(model: type[SQLModel]) -> Table:

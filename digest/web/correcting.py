@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from sqlmodel import Session
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -35,20 +34,14 @@ class Corrector:
 
     def routes(self) -> list[Route]:
         """Where the page is."""
-        return [
-            Route("/p/{token}/kinds", self.ask, name="kinds page"),
-            Route("/p/{token}/kinds", self.choose, methods=["POST"], name="kinds"),
-        ]
+        return forms.asking("/p/{token}/kinds", "kinds", self.ask, self.choose)
 
     def ask(self, request: Request) -> Response:
         """The author's latest posts, each with its kind."""
         return self._page(request, self._site.user(request), datetime.now(UTC))
 
-    async def choose(self, request: Request) -> Response:
+    def choose(self, request: Request, form: Form) -> Response:
         """Keep what the form says; one that cannot be says why and changes nothing."""
-        return await run_in_threadpool(self._choose, request, await forms.read_form(request))
-
-    def _choose(self, request: Request, form: Form) -> Response:
         user, now = self._site.user(request), datetime.now(UTC)
         wanted = _wanted(form)
         if wanted is None:

@@ -1,14 +1,17 @@
-"""The form of preferences: what a browser sent, as what a reader can choose, or what is wrong."""
+"""Forms: what a browser sent, and of preferences what a reader can choose, or what is wrong."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from digest.cadence import Frequency
 from digest.preferences import Preferences
@@ -54,6 +57,26 @@ class Filled:
     sections: Collection[str]
     numbers: bool
     locale: str
+
+
+def asking(
+    path: str,
+    name: str,
+    ask: Callable[[Request], Response],
+    answer: Callable[[Request, Form], Response],
+) -> list[Route]:
+    """A page that asks something, and at the same address what takes the form that answers it.
+
+    ``answer`` may ask the database: it runs in a thread.
+    """
+
+    async def take(request: Request) -> Response:
+        return await run_in_threadpool(answer, request, await read_form(request))
+
+    return [
+        Route(path, ask, name=f"{name} page"),
+        Route(path, take, methods=["POST"], name=name),
+    ]
 
 
 async def read_form(request: Request) -> Form:

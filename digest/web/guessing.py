@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlmodel import Session
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -48,12 +47,9 @@ class Guesser:
 
     def routes(self) -> list[Route]:
         """Where the page is; a number after the link marks it."""
-        post = ["POST"]
+        paths = ("/g/{token}", "/g/{token}/{number}")
         return [
-            Route("/g/{token}", self.ask, name="guess page"),
-            Route("/g/{token}", self.guess, methods=post, name="guess"),
-            Route("/g/{token}/{number}", self.ask, name="guess page"),
-            Route("/g/{token}/{number}", self.guess, methods=post, name="guess"),
+            route for path in paths for route in forms.asking(path, "guess", self.ask, self.guess)
         ]
 
     def ask(self, request: Request) -> Response:
@@ -65,11 +61,8 @@ class Guesser:
         own = number is not None and number not in question.choices
         return self._page(request, question, marked=number, typed=str(number) if own else "")
 
-    async def guess(self, request: Request) -> Response:
+    def guess(self, request: Request, form: Form) -> Response:
         """Keep the guess, if it is the first; what is no number says so and keeps nothing."""
-        return await run_in_threadpool(self._guess, request, await forms.read_form(request))
-
-    def _guess(self, request: Request, form: Form) -> Response:
         asked, now = self._asked(request), datetime.now(UTC)
         value = forms.guessed(form, guesses.MOST)
         problem = value is None

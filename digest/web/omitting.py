@@ -9,7 +9,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from sqlmodel import Session
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -28,20 +27,14 @@ class Omitter:
 
     def routes(self) -> list[Route]:
         """Where the page is."""
-        return [
-            Route("/p/{token}/topics", self.ask, name="topics page"),
-            Route("/p/{token}/topics", self.choose, methods=["POST"], name="topics"),
-        ]
+        return forms.asking("/p/{token}/topics", "topics", self.ask, self.choose)
 
     def ask(self, request: Request) -> Response:
         """The topics that the mail may be about, and those that are left out."""
         return self._page(request, self._site.user(request), datetime.now(UTC))
 
-    async def choose(self, request: Request) -> Response:
+    def choose(self, request: Request, form: Form) -> Response:
         """Leave one topic out, or take that back; what is not listed changes nothing."""
-        return await run_in_threadpool(self._choose, request, await forms.read_form(request))
-
-    def _choose(self, request: Request, form: Form) -> Response:
         user, now = self._site.user(request), datetime.now(UTC)
         out, back = forms.single(form, "omit"), forms.single(form, "restore")
         with self._site.database.writing() as session:

@@ -22,10 +22,10 @@ from digest.ledger import Claim, Mark, Outcome, Scope
 from digest.mail import Mail
 from digest.models import State, Subscription, User, table
 from digest.planning import plan_week
+from digest.process import until_stopped
 from digest.recorder import Recorder
 from digest.smtp import Sender, Server, Tls
 from digest.window import last_full_week, zone
-from digest.workers import until_stopped
 
 MAILS = 3000
 """Mails that are enough to measure a stage by."""
