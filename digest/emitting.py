@@ -41,6 +41,18 @@ class Generator(CodeGenerator):
         super().write_commons()
         self.writeline("escape = environment.written")
 
+    def visit_Include(self, node: nodes.Include, frame: Frame) -> None:  # noqa: N802 - Jinja's name
+        """What a part says goes straight on, where nothing collects it."""
+        named = isinstance(node.template, nodes.Concat) or (
+            isinstance(node.template, nodes.Const) and isinstance(node.template.value, str)
+        )
+        if not named or frame.buffer is not None or node.ignore_missing or not node.with_context:
+            super().visit_Include(node, frame)
+            return
+        self.writeline("yield from environment.included(", node)
+        self.visit(node.template, frame)
+        self.write(f", context.get_all(), {self.dump_local_context(frame)})")
+
     def visit_Getattr(self, node: nodes.Getattr, frame: Frame) -> None:  # noqa: N802 - Jinja's name
         """``s.views`` is ``s["views"]`` for plain data; all else is asked as ever."""
         found = self.temporary_identifier()

@@ -128,6 +128,7 @@ class _Environment(Environment):
         )
         self.filters |= {"wrap": wrapped, "heading": heading}
         self._names = names | self.globals.keys()
+        self._parts: dict[str, Template] = {}
         self.code_generator_class = Generator.knowing(names)
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
@@ -138,6 +139,13 @@ class _Environment(Environment):
     def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
         """One mapping, not a chain of them: it is gone through for every section of every mail."""
         return {**self.globals, **(d or {})}
+
+    def included(self, name: str, facts: dict[str, Any], own: Mapping[str, Any]) -> Iterator[str]:
+        """What a part of a template says of ``facts``, and of what is the includer's ``own``."""
+        if name not in self._parts:
+            self._parts[name] = self.get_template(name)
+        part = self._parts[name]
+        return part.root_render_func(part.new_context(facts, shared=True, locals=own))
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """``s.views`` is ``s["views"]`` for plain data."""

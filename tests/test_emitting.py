@@ -28,6 +28,7 @@ def say(tmp_path: Path) -> Say:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "weather.html").write_text(f"<b>{template}</b>", "utf-8")
         (folder / "weather.txt").write_text("weather\n", "utf-8")
+        (tmp_path / "email" / "part.html").write_text("({{ s.a }}{{ section }})", "utf-8")
         renderer = Renderer(BRAND, extra=[tmp_path])
         sections = {"headline": headline(), "weather": data}
         html = renderer.render(snapshot(sections), LINKS).html
@@ -66,12 +67,25 @@ def test_a_value_is_escaped_as_everywhere(value: object) -> None:
         ("{{ said(s.a, limit=8) }}", {"a": "one two three"}, "one two…"),
         ("{{ number(*s.a) }}", {"a": [1234]}, "1,234"),
         ("{% set number = s.a %}{{ number }}", {"a": 1234}, "1234"),
+        ("{% set section = 1 %}{% include 'part.html' %}", {"a": "&"}, "(&amp;1)"),
+        (
+            "{% for section in s.a %}{% include 'par' ~ 't.html' %}{% endfor %}",
+            {"a": [1, 2]},
+            "([1, 2]1)([1, 2]2)",
+        ),
+        (
+            "{% for section in s.a %}{% include ['no.html', 'part.html'] %}{% endfor %}",
+            {"a": [1]},
+            "([1]1)",
+        ),
+        ("{% set b %}{% include 'part.html' %}{% endset %}{{ b }}", {"a": 2}, "(2weather)"),
+        ("{% include 'no.html' ignore missing %}", {}, ""),
     ],
 )
 def test_templates_do_what_they_do_in_jinja(
     say: Say, template: str, data: dict[str, Any], expected: str
 ) -> None:
-    """Keys before methods, and macros, loops and calls of every shape."""
+    """Keys before methods, and macros, loops, calls and parts of every shape."""
     assert say(template, data) == expected
 
 
@@ -80,6 +94,11 @@ def test_what_is_missing_is_an_error_with_its_place(say: Say, template: str) -> 
     """Nothing unknown is silently empty."""
     with pytest.raises(TemplateError, match=r"weather\.html"):
         say(template, {"a": {}})
+
+
+def test_a_part_that_is_not_there_is_an_error_that_names_it(say: Say) -> None:
+    with pytest.raises(TemplateError, match=r"no\.html"):
+        say("{% include 'no.html' %}", {})
 
 
 def test_a_macro_cannot_bear_a_name_that_every_template_has(say: Say) -> None:

@@ -47,6 +47,7 @@ LIBRARIES = {
     "jinja2": {"emitting", "extraction", "inline", "render", "sentences", "templating", "web"},
     "premailer": {"inline"},
     "psycopg": {"database"},
+    "pydantic_core": {"database"},
     "pydantic_settings": {"config"},
     "sqlite3": {"database"},
     "starlette": {"web"},

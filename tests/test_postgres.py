@@ -50,6 +50,26 @@ def test_after_a_large_import_the_server_knows_how_much_there_is(
     assert ask(office.database, asked) == [(number if seen else -1,)]  # -1: it never looked
 
 
+# --- who may write -------------------------------------------------------------------------------
+
+
+@postgres_only
+def test_who_only_looks_writes_nothing_and_the_next_only_where_the_server_lets_it(
+    office: Office,
+) -> None:
+    """One connection serves both, and must not carry over from one to the other."""
+    change = text("UPDATE users SET name = 'x'")
+    with pytest.raises(DatabaseError, match="read-only"), office.database.reading() as session:
+        session.execute(change)
+    with office.database.writing() as session:
+        session.execute(change)
+    with office.database.reading() as session:
+        session.execute(text("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"))
+        session.commit()
+    with pytest.raises(DatabaseError, match="read-only"), office.database.writing() as session:
+        session.execute(change)
+
+
 # --- one address ---------------------------------------------------------------------------------
 
 

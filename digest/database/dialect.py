@@ -63,7 +63,7 @@ def analyze(session: Session, tables: Sequence[str]) -> None:
 
 def written(session: Session, instant: datetime) -> str | datetime:
     """``instant`` as :class:`~digest.models.UtcDateTime` writes it."""
-    if session.connection().dialect.name == "postgresql":
+    if session.get_bind().dialect.name == "postgresql":
         return instant
     return as_text(instant)
 
