@@ -27,7 +27,7 @@ def written(value: object) -> str:
 
 
 class Generator(CodeGenerator):
-    """Writes the code of one template; its environment must have :func:`written`."""
+    """Writes the code of one template; its environment has :func:`written` and ``included``."""
 
     names: AbstractSet[str] = frozenset()
 
@@ -42,7 +42,7 @@ class Generator(CodeGenerator):
         self.writeline("escape = environment.written")
 
     def visit_Include(self, node: nodes.Include, frame: Frame) -> None:  # noqa: N802 - Jinja's name
-        """What a part says goes straight on, where nothing collects it."""
+        """What one part says goes straight on, where nothing collects it; all else is Jinja's."""
         named = isinstance(node.template, nodes.Concat) or (
             isinstance(node.template, nodes.Const) and isinstance(node.template.value, str)
         )

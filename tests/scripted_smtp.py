@@ -122,6 +122,11 @@ class ScriptedServer:
         for task in self._current:
             task.cancel()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether every connection is over, with all that came by it."""
+        return not self._current
+
     def server(self, *, user: str = "", tls: Tls = Tls.NEVER) -> Server:
         """The address to give to a sender."""
         return Server("127.0.0.1", self.port, user, "secret" if user else "", tls)

@@ -6,6 +6,7 @@ looked, no figure from less than its guard, no small groups, no other platform's
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -42,10 +43,12 @@ def settled(there: Office, place: Place) -> Ground:
     return Ground(there.database)
 
 
-def check(told: Iterable[Mail], seen: Counter[str]) -> int:
+def check(mails: Iterable[Mail], seen: Counter[str]) -> int:
     number = 0
-    for mail in told:
+    for mail in mails:
         number += 1
+        told = mail.snapshot.sections
+        assert json.loads(json.dumps(told)) == told  # a later mail is made from what was stored
         wrong = [*forbidden(mail), *named_viewers(mail), *unfounded(mail, seen)]
         assert not wrong, "\n".join([*wrong, str(mail)])
         mail.ground.mailed[mail.user] = mail.snapshot.period

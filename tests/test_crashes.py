@@ -69,6 +69,7 @@ def die(office: Office, server: ScriptedServer, point: Point) -> None:
     """A send that is killed when it reaches ``point``."""
     end = ended(send(office, server, fault=f"{point}:{TIMES.get(point, 1)}"))
     assert end.code == -signal.SIGKILL, end
+    wait_for(lambda: server.is_idle)  # what left before it died arrives
     assert_sums_to_the_audience(office)
 
 

@@ -236,6 +236,16 @@ def test_who_left_moved_or_was_suppressed_since_the_claim_is_not_marked(
     assert office.states() == {"ann": State.SENDING, "ben": State.CLAIMED, "cem": State.SENDING}
 
 
+def test_what_is_marked_once_more_may_go_on(office: Office, owner: str) -> None:
+    """Nobody knew if the first commit had been one; the second changes nothing."""
+    ann, ben, cem = office.claim(owner)
+    assert mark(office, owner, ann, ben) == {ann.id, ben.id}
+    before = office.rows()
+    assert mark(office, owner, ann, ben) == {ann.id, ben.id}
+    assert office.rows() == before
+    assert mark(office, owner, ann, cem) == {ann.id, cem.id}
+
+
 def test_a_mark_keeps_the_message_id(office: Office, owner: str) -> None:
     ann, *_ = office.claim(owner)
     mark(office, owner, ann)

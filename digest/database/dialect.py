@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlmodel import Session
 
-from digest.models.columns import as_text
+from digest.models.columns import as_text, in_utc
 
 
 def append(session: Session, into: Table, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -64,7 +64,7 @@ def analyze(session: Session, tables: Sequence[str]) -> None:
 def written(session: Session, instant: datetime) -> str | datetime:
     """``instant`` as :class:`~digest.models.UtcDateTime` writes it."""
     if session.get_bind().dialect.name == "postgresql":
-        return instant
+        return in_utc(instant)
     return as_text(instant)
 
 
@@ -72,7 +72,8 @@ class Repeated:
     """A statement that is run for some rows, again and again: compiled once for either database.
 
     No value is looked at on its way, which would take longer than the statement itself: rows give
-    every parameter by name as the database takes it, instants by :func:`written`.
+    every parameter by name as the database takes it, instants by :func:`written`. Values that stand
+    in the statement are texts or numbers, and NULL is ``null()``.
     """
 
     def __init__(self, statement: Update) -> None:
@@ -93,8 +94,13 @@ class Repeated:
         """The statement in SQL, the values that stand in it, and the order of its parameters."""
         if dialect.name not in self._compiled:
             compiled = self._statement.compile(dialect=dialect)
-            constants = {k: v for k, v in compiled.params.items() if v is not None}
-            self._compiled[dialect.name] = str(compiled), constants, compiled.positiontup
+            text = str(compiled)
+            constants = {
+                name: bind.value for name, bind in compiled.binds.items() if not bind.required
+            }
+            if not all(isinstance(value, str | int | float) for value in constants.values()):
+                raise TypeError(f"a statement for many rows holds other than plain values: {text}")
+            self._compiled[dialect.name] = text, constants, compiled.positiontup
         return self._compiled[dialect.name]
 
 

@@ -48,22 +48,23 @@ class UtcDateTime(TypeDecorator[datetime]):
         return super().result_processor(dialect, coltype)
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Python to PostgreSQL."""
+        """Python to database, where it is no text."""
         del dialect
-        return None if value is None else _in_utc(value)
+        return None if value is None else in_utc(value)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """PostgreSQL to Python."""
+        """Database to Python, where it is no text."""
         del dialect
         return None if value is None else value.astimezone(UTC)
 
 
 def as_text(instant: datetime) -> str:
     """``instant`` as SQLite keeps it, so that comparing texts compares times."""
-    return _in_utc(instant).replace(tzinfo=None).isoformat(" ", "microseconds")
+    return in_utc(instant).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
-def _in_utc(instant: datetime) -> datetime:
+def in_utc(instant: datetime) -> datetime:
+    """``instant`` in UTC; a ValueError where it has no zone."""
     if instant.tzinfo is None:
         raise ValueError(f"{instant!r} has no zone")
     return instant.astimezone(UTC)
@@ -77,9 +78,13 @@ def _from_text(value: str | None) -> datetime | None:
     if value is None:
         return None
     try:
-        return datetime.fromisoformat(f"{value}+00:00")
+        found = datetime.fromisoformat(f"{value}+00:00")
     except ValueError:  # another program wrote it, with its zone
-        return datetime.fromisoformat(value).astimezone(UTC)
+        found = datetime.fromisoformat(value)
+    if found.tzinfo is UTC:
+        return found
+    # A date alone takes the zone that was added for a time: it is a morning in UTC.
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def table(model: type[SQLModel]) -> Table:

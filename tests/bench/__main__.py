@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from pathlib import Path
 from statistics import median
 
@@ -58,10 +59,6 @@ def main() -> None:
         if asked.mails:
             mailing(root / "mails", asked.mails)
         databases.stop_server()
-
-
-SHORT = 5000
-"""The size test sends to so many users at least, in several commands where there are fewer."""
 
 
 def speed(folder: Path, users: int, rounds: int) -> None:
@@ -186,7 +183,7 @@ def sizes(root: Path, numbers: list[int], *, postgres: bool) -> None:
     shown = Table("users", "mails/s", "ms per mail", "start-up s", "peak MiB", title=title)
     for users in numbers:
         # A short command is at the mercy of the moment.
-        runs = [_size(root, users, postgres=postgres) for _ in range(max(1, SHORT // users))]
+        runs = [_size(root, users, postgres=postgres) for _ in range(ceil(ENOUGH / users))]
         rate, each, start = (median(run[n] for run in runs) for n in range(3))
         row = (f"{users:,}", f"{rate:,.0f}", f"{each:.2f}", f"{start:.1f}")
         shown.add_row(*row, f"{max(run[3] for run in runs):.0f}")
@@ -263,6 +260,9 @@ def mailing(folder: Path, number: int) -> None:
 
 
 _LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
+ENOUGH = 5000
+"""The size test sends to so many users at least, in several commands where there are fewer."""
+
 OF_ONE_KIND = 1001
 """The smallest community whose people have as many readers as those of a large one."""
 
