@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, insert, inspect, select, text
+from sqlalchemy import create_engine, insert, inspect, select, text, update
 from sqlalchemy.exc import StatementError
 from sqlmodel import SQLModel
 
-from digest.database import Database, engines
+from digest.database import Database, Repeated, engines
 from digest.database.migrating import alembic, head
 from digest.database.trouble import translated
 from digest.errors import ConfigError, DatabaseError, DatabaseUnavailable
@@ -377,6 +377,14 @@ def test_an_instant_that_another_program_wrote_is_read(db: Database, written: st
         session.execute(text("UPDATE users SET joined_at = :at"), {"at": written})
     with db.reading() as session:
         assert session.scalar(select(table(User).c.joined_at)) == datetime(2026, 11, 16, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("value", [NOW, None])
+def test_a_statement_for_many_rows_holds_plain_values_only(db: Database, value: object) -> None:
+    """Nobody would write them as their column wants it."""
+    ended = Repeated(update(table(Run)).values(finished_at=value))
+    with pytest.raises(TypeError, match="plain values"), db.writing() as session:
+        ended.run(session, [{}])
 
 
 def test_instants_are_compared_by_time_whatever_their_zone(db: Database) -> None:
