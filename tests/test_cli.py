@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from digest import console
+from digest.console import terminal
 from tests.community import MONDAY, Community, village
 from tests.conftest import Front
 from tests.databases import POSTGRES
@@ -270,7 +270,7 @@ def test_json_is_one_document_and_nothing_else(told: Front, words: tuple[str, ..
 def test_long_work_says_where_it_is_when_nobody_watches(
     told: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(console, "EVERY_SECONDS", 0)
+    monkeypatch.setattr(terminal, "EVERY_SECONDS", 0)
     result = told("send", *WEEK, at=NEXT_MONDAY)
     lines = [line for line in result.err.splitlines() if line.startswith("Sending:")]
     assert lines[-1].startswith("Sending: 5 of 5 mails after ")
@@ -365,7 +365,7 @@ def test_before_the_first_send_everybody_is_unplanned(told: Front) -> None:
 def test_the_schedule_follows_a_change_of_the_clock(
     digest: Front, monkeypatch: pytest.MonkeyPatch, now: datetime, zone: str, offsets: list[str]
 ) -> None:
-    monkeypatch.setattr(console.out, "width", 120)
+    monkeypatch.setattr(terminal.out, "width", 120)
     there = Community()
     there.user("eve", "Eve", zone)
     digest("import", there.write(digest.folder / "in"), at=now)
