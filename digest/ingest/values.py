@@ -10,6 +10,7 @@ from babel import Locale, UnknownLocaleError
 
 from digest.errors import UsageError
 from digest.ingest.rows import Instant
+from digest.models.columns import as_text
 from digest.text import clean, shorten
 from digest.window import zone
 
@@ -63,8 +64,7 @@ def instant(text: str, column: str = "at") -> Instant:
 
 def stored(moment: datetime) -> Instant:
     """An aware moment in the form it is stored."""
-    moment = moment.astimezone(UTC).replace(tzinfo=None)
-    return Instant(moment.isoformat(" ", "microseconds"))
+    return Instant(as_text(moment))
 
 
 def day(when: date) -> Instant:
@@ -117,10 +117,10 @@ def _stored(text: str) -> str:
     if len(text) == 20 and text[19] == "Z" and text[4] == "-" and text[13] == ":":
         return f"{text[:10]} {text[11:19]}.000000"
     if moment.tzinfo is not None:
-        moment = moment.astimezone(UTC).replace(tzinfo=None)
-    elif len(text) < 10:
+        return as_text(moment)
+    if len(text) < 10:
         return f"{moment.date()} {DATE_ONLY}"
-    return moment.isoformat(" ", "microseconds")
+    return as_text(moment.replace(tzinfo=UTC))
 
 
 def _bad_instant(text: str, column: str) -> BadValue:
