@@ -544,7 +544,7 @@ def check_first_hours(
         assert found == judged[post["id"]], post
         assert (post["views"], post["reach"]) == (None, None)
         if "most_talk" in post["boards"]:
-            assert post["talkers"] == max(talkers for *_, talkers in judged.values())
+            assert post["talkers"] == max(2, *(talkers for *_, talkers in judged.values()))
 
 
 def check_names(

@@ -366,6 +366,15 @@ def test_without_any_views_no_post_is_called_most_seen() -> None:
     assert found == {"b": [], "a": ["most_talk"]}
 
 
+def test_one_reply_is_no_talk() -> None:
+    silent = judged("silent", 1, 40, new=True)
+    assert boards(judged("a", 0, 50, new=True, talkers=1), silent) == {
+        "a": ["most_seen"],
+        "silent": [],
+    }
+    assert "most_talk" in boards(judged("a", 0, 50, new=True, talkers=2), silent)["a"]
+
+
 def test_where_people_are_unknown_reactions_decide_the_order() -> None:
     few = judged("few", 0, None, new=True, reactions=1, engagers=1)
     many = judged("many", 1, None, new=True, reactions=50)

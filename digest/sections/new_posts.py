@@ -35,6 +35,8 @@ OWN_PRIOR_FROM = 8
 """Fewer posts than this say too little about an author: the site's then speak for them."""
 RATED_FROM = 20
 """Of fewer people (or views, where they are all that is known) no rate is called the best."""
+TALK_FROM = 2
+"""So many people must have replied: one alone is no talk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,7 @@ def _leaders(new: list[Judged], rate: _Rate) -> dict[str, list[str]]:
         best = min(responded, key=lambda post: (-(rate(post) or 0.0), _seen(post)))
         leaders.setdefault(best.id, []).append("best_received")
     talked = min(new, key=lambda post: (-post.talkers, _seen(post)))
-    if talked.talkers:
+    if talked.talkers >= TALK_FROM:
         leaders.setdefault(talked.id, []).append("most_talk")
     return leaders
 
