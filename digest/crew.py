@@ -183,7 +183,7 @@ def _worker(
     arm_faults()
     if prepare is not None:
         prepare()
-    database = Database(job.settings.database_url, patience=job.settings.database_patience_seconds)
+    database = shop.database if shop else _database(job.settings)
 
     def tell(report: Report) -> None:
         if report.total % REPORT_EVERY == 0:
@@ -195,7 +195,7 @@ def _worker(
     async def main(stop: asyncio.Event) -> Report:
         own = workshop(database, job.settings) if shop is None else shop
         # All is the parent's, but for what a worker must have for itself.
-        own = replace(own, database=database, settings=job.settings, domains=here)
+        own = replace(own, settings=job.settings, domains=here)
         tune_memory()
         return await reported(own, job, stop, tell)
 
@@ -206,6 +206,10 @@ def _worker(
     _say(pipe, report, here.known() if shop is None else None)
     pipe.close()
     database.close()
+
+
+def _database(settings: Settings) -> Database:
+    return Database(settings.database_url, patience=settings.database_patience_seconds)
 
 
 def _hear_of_the_parents_death() -> None:

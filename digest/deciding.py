@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
@@ -110,15 +111,7 @@ def decide(
     )
     gates = {user: audience.gates(author, week, tz) for user, author in known.items()}
     welcome = [user for user, passed in gates.items() if all(gate.passed for gate in passed)]
-    batch = Batch(
-        week,
-        tz,
-        tuple(welcome),
-        shop.site,
-        brands=shop.settings.brands,
-        suggest_people=shop.settings.suggest_people,
-        told=anew or {},
-    )
+    batch = _batch(shop, week, tz, welcome, anew)
     composed: dict[str, Composed] = {}
     for user, one in _composed(session, shop, batch, known, frozen=anew is None).items():
         if isinstance(one, Broken):
@@ -132,6 +125,35 @@ def decide(
         gates[user] += _said(one, known[user], shop.settings)
     decisions = {user: Decision(a, composed.get(user), gates[user]) for user, a in known.items()}
     return Decided(batch, composed, decisions)
+
+
+def look_ahead(
+    session: Session, shop: Workshop, period: str, timezone: str, users: Sequence[str]
+) -> None:
+    """Load the facts of some users and forget them: what they tell of the whole site is kept.
+
+    So is what the statements look like in SQL. Whoever is a copy of this process then knows both.
+    """
+    batch = _batch(shop, Period.parse(period), window.zone(timezone), users)
+    snapshots.load(session, batch, shop.sections)
+
+
+def _batch(
+    shop: Workshop,
+    week: Period,
+    tz: ZoneInfo,
+    users: Sequence[str],
+    told: Mapping[tuple[str, str], str] | None = None,
+) -> Batch:
+    return Batch(
+        week,
+        tz,
+        tuple(users),
+        shop.site,
+        brands=shop.settings.brands,
+        suggest_people=shop.settings.suggest_people,
+        told=told or {},
+    )
 
 
 def _composed(

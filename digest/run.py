@@ -12,7 +12,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from digest import ledger
@@ -101,10 +101,8 @@ async def work(
 
     What was claimed and not begun when the run ends, however it ends, is pending again. What an
     earlier run left open is sent while it is not too late, unless its period is wanted by name.
-    What is the same for the whole site is found anew by every run: a daemon lives for months.
     """
-    report, shop = Report(), replace(shop, site={})
-    settings = shop.settings
+    report, settings = Report(), shop.settings
     with ledger.running(shop.database, settings.locks, command, clock) as owner:
         async with (
             server_of(settings) as server,

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Thread
@@ -107,7 +108,11 @@ async def tick(shop: Workshop, clock: Clock, stop: asyncio.Event) -> Report | No
 
 
 async def _send(shop: Workshop, clock: Clock, stop: asyncio.Event, waiting: int) -> Report:
-    """Send in this process, or in several where there is much to do."""
+    """Send in this process, or in several where there is much to do.
+
+    What is the same for the whole site is found anew every time: a daemon lives for months.
+    """
+    shop = replace(shop, site={})
     number = workers.fitting(shop.settings.workers, waiting, workers.WORTH_A_START)
     if number == 1:
         return await work(shop, Scope(), clock, command="daemon", stop=stop)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import datetime
 
+from sqlmodel import Session
+
+from digest import ledger
 from digest.audience import locales
 from digest.crew import Crew, Job, reported
-from digest.deciding import Workshop
+from digest.deciding import Workshop, look_ahead
 from digest.ledger import Scope
 from digest.process import until_stopped
 from digest.recorder import Clock
@@ -18,6 +22,9 @@ WORTH_A_FORK = 250
 
 WORTH_A_START = 2500
 """The same for a worker that has to load everything anew."""
+
+LOOKED_AT = 20
+"""Users whose facts are loaded before the workers start: enough to meet most of what is asked."""
 
 
 def fitting(most: int, waiting: int, worth: int) -> int:
@@ -41,11 +48,12 @@ def send(
     """See every open delivery in ``scope`` to its end, in this process or in ``workers`` others.
 
     The others are copies of this one, made before anything is open that must not be shared:
-    templates are loaded once, and their memory is shared.
+    templates are loaded and facts about the whole site are found once, and their memory is shared.
     """
     if workers > 1:
         with shop.database.reading() as session:
             shop.mailer.renderer.prepare(locales(session))
+            _look_ahead(session, shop, scope, clock())
         crew = Crew(shop, scope, clock, workers=workers, limit=limit, command="send")
         report, came = until_stopped(lambda stop: crew.report(stop, progress), again=crew.kill)
     else:
@@ -53,3 +61,11 @@ def send(
         report, came = until_stopped(lambda stop: reported(shop, job, stop, progress))
     report.interrupted = came
     return report
+
+
+def _look_ahead(session: Session, shop: Workshop, scope: Scope, now: datetime) -> None:
+    """Meet what all workers would have to find out, with the first who will be mailed."""
+    first = ledger.upcoming(session, now, scope, LOOKED_AT)
+    for period, timezone, _ in first[:1]:
+        users = [user for *week, user in first if week == [period, timezone]]
+        look_ahead(session, shop, period, timezone, users)

@@ -194,18 +194,23 @@ class Office:
         return self.settings.model_copy(update={"smtp_url": url})
 
     def start(
-        self, *words: str, port: int | None = None, under: Sequence[str] = (), **more: Any
+        self,
+        *words: str,
+        port: int | None = None,
+        under: Sequence[str] = (),
+        program: str = "",
+        **more: Any,
     ) -> subprocess.Popen[str]:
         """``python -m digest`` with these words, as a process of its own in the test's folder.
 
-        ``under`` is the command, with its words, that starts it.
+        ``under`` is the command, with its words, that starts it; ``program`` is run instead.
         """
         here = {"DATABASE_URL": self.settings.database_url, "VAR": str(self.settings.var)}
         here |= {"SECRET_KEY": SECRET, **{name.upper(): str(value) for name, value in more.items()}}
         if port is not None:
             here["SMTP_URL"] = f"smtp://127.0.0.1:{port}?starttls=never"
         return subprocess.Popen(
-            [*under, sys.executable, "-m", "digest", *words],
+            [*under, sys.executable, *(("-c", program) if program else ("-m", "digest")), *words],
             cwd=self.folder,
             env={**os.environ, **{f"DIGEST_{name}": value for name, value in here.items()}},
             stdout=subprocess.PIPE,

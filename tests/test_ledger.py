@@ -114,12 +114,15 @@ def test_claims_are_taken_zone_by_zone_and_the_oldest_week_first(
     office.plan()
     office.plan("2026-W45")
     taken: list[Claim] = []
+    with office.database.reading() as session:
+        coming = ledger.upcoming(session, NOW, Scope(), 7)
     with office.database.writing() as session:
         while claims := ledger.claim(session, owner, Scope(), NOW, 3):
             taken += claims
     order = [(claim.timezone, claim.period, claim.user) for claim in taken]
     assert order == sorted(order)
     assert len(order) == len(set(order)) == 2 * 5
+    assert [(zone, period, user) for period, zone, user in coming] == order[:7]
 
 
 def test_a_claim_keeps_to_its_scope_and_size(office: Office, owner: str) -> None:

@@ -60,12 +60,6 @@ def test_everybody_gets_one_mail_and_the_ledger_says_so(office: Office) -> None:
     assert (again.total, silent.received) == (0, [])
 
 
-def test_what_is_the_same_for_the_site_is_found_anew_by_every_run(office: Office) -> None:
-    """A daemon lives for months, and facts that come in meanwhile count."""
-    report, _ = office.send()
-    assert (report.total, office.shop.site) == (3, {})
-
-
 def test_a_mail_that_is_to_be_tried_again_waits_and_is_taken_when_it_is_due(office: Office) -> None:
     report, _ = office.send({"RCPT": to("ben", "451 4.3.0 come back later")})
     assert report.incomplete

@@ -73,6 +73,12 @@ def next_due(office: Office, user: str = "ann") -> Any:
 # --- ticks ---------------------------------------------------------------------------------------
 
 
+def test_what_is_the_same_for_the_site_is_found_anew_by_every_tick(office: Office) -> None:
+    """A daemon lives for months, and facts that come in meanwhile count."""
+    assert tick(office, DUE)[1] == ["ann", "ben"]
+    assert office.shop.site == {}
+
+
 def test_nothing_happens_before_the_hour_and_everything_once_after_it(office: Office) -> None:
     assert tick(office, DUE - timedelta(seconds=1)) == (None, [])
     report, mailed = tick(office, DUE)

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
-from digest import crew, process, window, workers
+from digest import crew, deciding, process, window, workers
 from digest.crew import Crew
 from digest.ledger import Scope
 from digest.models import Run
@@ -58,6 +59,42 @@ def finish(office: Office, server: ScriptedServer) -> Report:
     office.settings = office.mailing_to(server)
     office.resettle()
     return workers.send(office.shop, Scope((WEEK,), wanted=(WEEK,)), now)
+
+
+_SEND_AND_SAY = """
+from datetime import UTC, datetime
+from digest import config, ledger, workers
+from digest.database import Database
+from digest.deciding import workshop
+
+settings = config.load()
+shop = workshop(Database(settings.database_url), settings)
+report = workers.send(shop, ledger.Scope(), lambda: datetime.now(UTC), workers=2)
+print(report.total, len(shop.site))
+"""
+
+
+def test_what_is_the_same_for_the_site_is_found_before_the_workers_part(office: Office) -> None:
+    """And not by each of them; they have no way to give it back, so that it is the parent's own."""
+    office.plan(WEEK, now())
+    done = office.start(program=_SEND_AND_SAY)
+    out, err = done.communicate(timeout=60)
+    mails, known = out.split()
+    assert (int(mails), int(known) > 0) == (len(EVERYBODY), True), err
+
+
+@pytest.mark.parametrize("ahead", [[], ["user00"]])
+def test_what_was_looked_at_ahead_is_not_asked_again(office: Office, ahead: list[str]) -> None:
+    asked: list[str] = []
+    with office.database.reading() as session:
+        if ahead:
+            deciding.look_ahead(session, office.shop, WEEK, "UTC", ahead)
+        connection = session.connection()
+        event.listen(connection, "before_cursor_execute", lambda *seen: asked.append(seen[2]))
+        decided = deciding.decide(session, office.shop, WEEK, "UTC", USERS)
+    assert decided.decisions.keys() == set(USERS)
+    of_all_posts = [words for words in asked if "FROM posts" in words and "LIMIT" in words]
+    assert bool(of_all_posts) is not bool(ahead)
 
 
 def assert_each_mail_once(server: ScriptedServer) -> None:

@@ -15,6 +15,7 @@ from digest.ledger.claims import (
     plan,
     plan_zone,
     reopen,
+    upcoming,
     waiting,
 )
 from digest.ledger.doubts import Decision, resolve
@@ -74,5 +75,6 @@ __all__ = [
     "running",
     "settle",
     "unplanned",
+    "upcoming",
     "waiting",
 ]

@@ -22,6 +22,8 @@ _deliveries, _runs, _users = table(Delivery), table(Run), table(User)
 _subscriptions = table(Subscription)
 
 OPEN = (State.PENDING, State.DEFERRED)
+_ORDER = (_deliveries.c.timezone, _deliveries.c.period, _deliveries.c.user_id)
+"""How claims are made: so that as few zones as can be are in a batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,9 +175,8 @@ def _in_order(claim: Claim) -> tuple[str, str, str]:
 
 
 def _choose(session: Session, ready: Any, size: int) -> Sequence[int]:
-    """The ids to take, locked: in order, so that as few zones as can be are among them."""
-    order = (_deliveries.c.timezone, _deliveries.c.period, _deliveries.c.user_id)
-    free = select(_deliveries.c.id).where(ready).order_by(*order).limit(size)
+    """The ids to take, locked."""
+    free = select(_deliveries.c.id).where(ready).order_by(*_ORDER).limit(size)
     return session.scalars(free.with_for_update(skip_locked=True)).all()
 
 
@@ -186,6 +187,15 @@ def _ready(now: datetime, scope: Scope) -> Any:
         or_(_deliveries.c.next_attempt_at.is_(None), _deliveries.c.next_attempt_at <= now),
         scope.holds(),
     )
+
+
+def upcoming(
+    session: Session, now: datetime, scope: Scope, number: int
+) -> list[tuple[str, str, str]]:
+    """Period, zone and user of the first that would be claimed; nothing is claimed."""
+    chosen = select(_deliveries.c.period, _deliveries.c.timezone, _deliveries.c.user_id)
+    rows = session.execute(chosen.where(_ready(now, scope)).order_by(*_ORDER).limit(number))
+    return [(period, timezone, user) for period, timezone, user in rows]
 
 
 def reopen(
