@@ -92,10 +92,10 @@ def test_an_address_that_cannot_work_is_refused_without_its_password(url: str) -
 
 def test_without_the_extra_package_the_hint_names_it(tmp_path: Path) -> None:
     (tmp_path / "psycopg.py").write_text("raise ModuleNotFoundError('No module named psycopg')")
-    code = "from digest.database import Database; Database('postgresql://u:secret@localhost/d')"
+    code = "import os; from digest.database import Database; Database(os.environ['URL'])"
     ended = subprocess.run(
         [sys.executable, "-c", code],
-        env={"PYTHONPATH": str(tmp_path)},
+        env={"PYTHONPATH": str(tmp_path), "URL": "postgresql://u:secret@localhost/d"},
         capture_output=True,
         text=True,
         check=False,

@@ -661,14 +661,14 @@ class TestTls:
         assert run(story()) == ["EHLO", "STARTTLS"]
 
     @pytest.mark.parametrize(
-        ("names", "days", "what"),
-        [("IP:127.0.0.1", -1, "expired"), ("DNS:other.example", 2, "mismatch")],
+        ("name", "days", "what"),
+        [("127.0.0.1", -1, "expired"), ("other.example", 2, "mismatch")],
         ids=["expired", "for another name"],
     )
     def test_a_certificate_that_proves_nothing_stops_the_run_before_any_secret(
-        self, tmp_path: Path, names: str, days: int, what: str
+        self, tmp_path: Path, name: str, days: int, what: str
     ) -> None:
-        ours, theirs = make_certificate(tmp_path, names, days)
+        ours, theirs = make_certificate(tmp_path, name, days)
 
         async def story(tls: Tls) -> tuple[StopRun, ScriptedServer]:
             async with ScriptedServer(tls=ours, extensions=("AUTH PLAIN",)) as server:
