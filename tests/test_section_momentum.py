@@ -348,6 +348,22 @@ def test_a_popular_post_costs_its_viewers_and_reposts_and_not_each_of_each(
 
 
 @sqlite_only
+def test_what_people_repost_elsewhere_costs_nothing(tmp_path: Path) -> None:
+    def work(elsewhere: int) -> int:
+        town, file = Town(), tmp_path / f"{elsewhere}.db"
+        for post, author in (("p", "alice"), ("q", "bob")):
+            town.post(post, START - DAY, author)
+        for n in range(20):
+            town.act("p", START, f"r{n}")
+        for n in range(elsewhere):
+            town.act("q", START, f"r{n}")
+        town.seen("p", START + HOUR, 40, "repost")
+        return looked_up(town, file)
+
+    assert work(20_000) < 1.5 * work(20)
+
+
+@sqlite_only
 def test_whom_else_viewers_follow_costs_nothing_where_reposts_are_few(tmp_path: Path) -> None:
     """In a community in which everybody follows many, and many repost."""
 

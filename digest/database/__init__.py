@@ -14,7 +14,7 @@ from digest.database.dialect import (
     insert_missing,
     written,
 )
-from digest.database.functions import among, later, paired, seconds
+from digest.database.functions import among, later, once, paired, seconds
 from digest.database.migrating import require_version
 from digest.database.sessions import Database, Load
 
@@ -30,6 +30,7 @@ __all__ = [
     "insert",
     "insert_missing",
     "later",
+    "once",
     "paired",
     "require_version",
     "seconds",

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlmodel import Session
 
 from digest import window
-from digest.database import among, fetch, later, seconds
+from digest.database import among, fetch, later, once, seconds
 from digest.facts import Batch, posts, reactions, views, within
 from digest.facts.history import LATELY, latest_weeks
 from digest.models import NOBODY, UtcDateTime
@@ -160,7 +160,7 @@ def _visits(facts: Table, person: ColumnElement[str]) -> Select[Any]:
     )
 
 
-_EACH = union(_visits(views, views.c.viewer_id), _visits(reactions, reactions.c.actor_id)).cte()
+_EACH = once(union(_visits(views, views.c.viewer_id), _visits(reactions, reactions.c.actor_id)))
 _WEEK = _number(WEEK)
 _CELL = (_EACH.c.hour % _WEEK).label("cell")
 _CELLS = select(

@@ -22,7 +22,8 @@ from sqlalchemy import (
     union_all,
 )
 
-from digest.facts import reactions
+from digest.database import once
+from digest.facts import posts, reactions
 from digest.models import Follow, ReactionType, table
 
 _follows = table(Follow)
@@ -40,18 +41,17 @@ def sources(came: CTE, *allowed: ColumnElement[bool]) -> CTE:
     ``came`` has columns ``author_id``, ``post_id``, ``viewer_id`` and ``at``, and each row once.
     Only ``allowed`` reposts are looked at, never the author's. Who came by nobody is left out.
     """
-    of_posts = select(came.c.post_id, came.c.author_id).distinct().subquery()
     of_post = func.count().over(partition_by=reactions.c.post_id).label("of_post")
-    reposts = (
+    reposts = once(
         select(reactions.c.post_id, reactions.c.actor_id, reactions.c.at, of_post)
-        .join_from(of_posts, reactions, reactions.c.post_id == of_posts.c.post_id)
+        .join_from(posts, reactions, reactions.c.post_id == posts.c.id)
         .where(
+            posts.c.id.in_(select(came.c.post_id)),
             reactions.c.type == ReactionType.REPOST,
-            reactions.c.actor_id != of_posts.c.author_id,
+            reactions.c.actor_id != posts.c.author_id,
             *allowed,
-        )
-        .cte("reposts")
-        .prefix_with("MATERIALIZED", dialect="sqlite")
+        ),
+        "reposts",
     )
     only, latest = _only(came, reposts), _latest(came, reposts)
     both = union_all(
@@ -151,16 +151,14 @@ def _among_all(came: CTE, reposts: CTE) -> Select[Any]:
     same.
     """
     crowded = select(reposts.c.post_id).where(reposts.c.of_post > _FEW)
-    knows = (
-        select(_follows)
-        .where(
+    knows = once(
+        select(_follows).where(
             _follows.c.followee_id.in_(select(reposts.c.actor_id).where(reposts.c.of_post > _FEW)),
             _follows.c.follower_id.concat("").in_(
                 select(came.c.viewer_id).where(came.c.post_id.in_(crowded))
             ),
-        )
-        .cte("knows")
-        .prefix_with("MATERIALIZED", dialect="sqlite")
+        ),
+        "knows",
     )
     known = (
         select(*_row(came), knows.c.followee_id.label("followed"))

@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from sqlmodel import Session
 
 from digest import window
-from digest.database import fetch
+from digest.database import fetch, once
 from digest.facts import Batch, posts, reactions, span, views, within
 from digest.facts.history import LATELY
 from digest.facts.reactors import Reactor, all_reactors
@@ -80,14 +80,13 @@ def _told(one: Reactor, viewers: int) -> dict[str, Any]:
 
 # --- viewers by way of reposts -------------------------------------------------------------------
 
-_CAME = (
-    within(views, views.c.post_id, views.c.viewer_id, views.c.at)
-    .where(
+_CAME = once(
+    within(views, views.c.post_id, views.c.viewer_id, views.c.at).where(
         views.c.via == "repost",
         views.c.viewer_id != NOBODY,
         views.c.viewer_id != posts.c.author_id,
-    )
-    .cte("came")
+    ),
+    "came",
 )
 _SOURCES = sources(_CAME, reactions.c.actor_id != NOBODY)
 _VIA = select(

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import case, func, or_, select
 from sqlmodel import Session
 
-from digest.database import among, fetch
+from digest.database import among, fetch, once
 from digest.facts import Batch, posts, span, users, views, within
 from digest.facts.reposts import sources
 from digest.facts.weeks import author_weeks
@@ -101,7 +101,7 @@ _WAYS = (
 )
 # PostgreSQL guesses that a third of all rows are "less than 2", and next to none are "1": with so
 # few in mind it compared each of them with each follow.
-_CAME = select(_WAYS).where(_WAYS.c.place < 2, _WAYS.c.via == BY_REPOST).cte("came")
+_CAME = once(select(_WAYS).where(_WAYS.c.place < 2, _WAYS.c.via == BY_REPOST), "came")
 _SOURCES = sources(_CAME)
 _FOLLOWED_BY_SOME = (
     select(_follows.c.follower_id).where(_follows.c.followee_id == _SOURCES.c.only).exists()
