@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import shutil
 import socket
 import subprocess
@@ -132,7 +133,8 @@ class Imap:
         ):
             assert time.monotonic() < end, self.log.read_text()
             time.sleep(0.02)
-        return ["TLS" if ", TLS" in line else "plain" for line in seen if " Login: " in line]
+        entered = [line for line in seen if re.search(" (Login|Logged in): ", line)]
+        return ["TLS" if ", TLS" in line else "plain" for line in entered]
 
     def deliver(self, name: str, content: bytes) -> None:
         """Put a mail into the mailbox as a mail server does."""
@@ -179,28 +181,17 @@ def imap_server(certificate: Path | None = None) -> Iterator[Imap]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _config(
-    folder: Path, ports: tuple[int, int], user: pwd.struct_passwd, certificate: Path | None
-) -> str:
-    group = user.pw_gid
-    tls = (
-        f"ssl = yes\nssl_cert = <{certificate / 'cert.pem'}\nssl_key = <{certificate / 'key.pem'}"
-        if certificate
-        else "ssl = no"
-    )
+def _is_old() -> bool:
+    """Before Dovecot 2.4, which calls most things otherwise."""
+    said = subprocess.run([DOVECOT, "--version"], capture_output=True, text=True, check=True)
+    return said.stdout.startswith("2.3.")
+
+
+def _old(folder: Path, user: pwd.struct_passwd, certificate: Path | None) -> str:
+    keys = f"ssl_cert = <{certificate}/cert.pem\nssl_key = <{certificate}/key.pem"
     return f"""
-base_dir = {folder}/run
-state_dir = {folder}/run
-log_path = {folder}/log
-protocols = imap
-listen = 127.0.0.1
-{tls}
+{keys if certificate else ""}
 disable_plaintext_auth = no
-default_internal_user = {user.pw_name}
-default_login_user = {user.pw_name}
-default_internal_group = {_group_name(group)}
-first_valid_uid = 1
-first_valid_gid = 0
 mail_location = maildir:{folder}/Maildir
 passdb {{
   driver = static
@@ -208,8 +199,56 @@ passdb {{
 }}
 userdb {{
   driver = static
-  args = uid={user.pw_uid} gid={group} home={folder}
+  args = uid={user.pw_uid} gid={user.pw_gid} home={folder}
 }}
+"""
+
+
+def _new(folder: Path, user: pwd.struct_passwd, certificate: Path | None) -> str:
+    keys = (
+        f"ssl_server_cert_file = {certificate}/cert.pem\n"
+        f"ssl_server_key_file = {certificate}/key.pem"
+    )
+    return f"""
+dovecot_config_version = 2.4.0
+dovecot_storage_version = 2.4.0
+{keys if certificate else ""}
+auth_allow_cleartext = yes
+mail_driver = maildir
+mail_path = {folder}/Maildir
+mail_home = {folder}
+mail_uid = {user.pw_uid}
+mail_gid = {user.pw_gid}
+passdb static {{
+  password = {PASSWORD}
+}}
+userdb static {{
+  fields {{
+    uid = {user.pw_uid}
+    gid = {user.pw_gid}
+    home = {folder}
+  }}
+}}
+"""
+
+
+def _config(
+    folder: Path, ports: tuple[int, int], user: pwd.struct_passwd, certificate: Path | None
+) -> str:
+    own = _old(folder, user, certificate) if _is_old() else _new(folder, user, certificate)
+    return f"""
+{own}
+base_dir = {folder}/run
+state_dir = {folder}/run
+log_path = {folder}/log
+protocols = imap
+listen = 127.0.0.1
+ssl = {"yes" if certificate else "no"}
+default_internal_user = {user.pw_name}
+default_login_user = {user.pw_name}
+default_internal_group = {_group_name(user.pw_gid)}
+first_valid_uid = 1
+first_valid_gid = 0
 service imap-login {{
   chroot =
   inet_listener imap {{
