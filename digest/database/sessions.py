@@ -90,12 +90,13 @@ class Database:
         task = partial(self.patiently, work, lambda: left.is_set() or hurried())
         future = loop.run_in_executor(self._background, task)
         try:
-            return await asyncio.shield(future)
+            await asyncio.wait([future])
         except asyncio.CancelledError:
             left.set()
             await asyncio.wait([future])
             future.exception()  # nobody else will ask
             raise
+        return future.result()
 
     def migrate(self) -> None:
         """Bring the tables to what this version needs; an empty database gets all of them."""
