@@ -81,15 +81,24 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Broken:
+    """A section that cannot make sense of what it finds: of one user, or of a whole batch."""
+
+    section: str
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
 class Loaded:
     """What the database says of a batch: ``facts`` by section, then by user.
 
-    ``frozen`` are snapshots from which mails were made already: they stay as they are.
+    A section that could not load its facts has :class:`Broken` there. ``frozen`` are snapshots from
+    which mails were made already: they stay as they are.
     """
 
     weeks: Mapping[str, AuthorWeek]
     histories: Mapping[str, History]
-    facts: Mapping[str, Mapping[str, Any]]
+    facts: Mapping[str, Mapping[str, Any] | Broken]
     frozen: Mapping[str, Snapshot]
 
 
@@ -105,14 +114,6 @@ class Composed:
     quiet_before: bool
     unread: bool
     stored: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """A user whose facts a section cannot make sense of."""
-
-    section: str
-    error: Exception
 
 
 def compose(
@@ -157,7 +158,10 @@ def _told(
     """What each section has to say to one user, in the order of the mail."""
     told = {}
     for section in sections:
-        facts = loaded.facts[section.name].get(user)
+        of_all = loaded.facts[section.name]
+        if isinstance(of_all, Broken):
+            return of_all
+        facts = of_all.get(user)
         if facts is None:
             continue
         try:

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
@@ -105,13 +104,7 @@ def decide(
     With ``anew`` it is composed from the facts even where a mail was made of it; the mapping says
     by user and period which sections mails of earlier weeks would have had.
     """
-    week, tz = Period.parse(period), window.zone(timezone)
-    known = audience.authors(
-        session, users, window.week(week, tz).end, adaptive=shop.settings.adaptive_cadence
-    )
-    gates = {user: audience.gates(author, week, tz) for user, author in known.items()}
-    welcome = [user for user, passed in gates.items() if all(gate.passed for gate in passed)]
-    batch = _batch(shop, week, tz, welcome, anew)
+    known, gates, batch = _asked(session, shop, (period, timezone), users, anew or {})
     composed: dict[str, Composed] = {}
     for user, one in _composed(session, shop, batch, known, frozen=anew is None).items():
         if isinstance(one, Broken):
@@ -134,26 +127,35 @@ def look_ahead(
 
     So is what the statements look like in SQL. Whoever is a copy of this process then knows both.
     """
-    batch = _batch(shop, Period.parse(period), window.zone(timezone), users)
-    snapshots.load(session, batch, shop.sections)
+    _, _, batch = _asked(session, shop, (period, timezone), users, {})
+    if batch.users:
+        snapshots.load(session, batch, shop.sections)
 
 
-def _batch(
+def _asked(
+    session: Session,
     shop: Workshop,
-    week: Period,
-    tz: ZoneInfo,
+    when: tuple[str, str],
     users: Sequence[str],
-    told: Mapping[tuple[str, str], str] | None = None,
-) -> Batch:
-    return Batch(
+    told: Mapping[tuple[str, str], str],
+) -> tuple[Mapping[str, Author], dict[str, list[Gate]], Batch]:
+    """Those of ``users`` who are there, their first gates, and the batch of who passed them."""
+    week, tz = Period.parse(when[0]), window.zone(when[1])
+    known = audience.authors(
+        session, users, window.week(week, tz).end, adaptive=shop.settings.adaptive_cadence
+    )
+    gates = {user: audience.gates(author, week, tz) for user, author in known.items()}
+    welcome = [user for user, passed in gates.items() if all(gate.passed for gate in passed)]
+    batch = Batch(
         week,
         tz,
-        tuple(users),
+        tuple(welcome),
         shop.site,
         brands=shop.settings.brands,
         suggest_people=shop.settings.suggest_people,
-        told=told or {},
+        told=told,
     )
+    return known, gates, batch
 
 
 def _composed(

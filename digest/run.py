@@ -142,7 +142,7 @@ async def _drive(
 
     Where somebody left or moved before their mail was begun, it is open again, and decided anew.
     """
-    trouble: DigestError | None = None
+    trouble: Exception | None = None
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(line.serve()) for _ in range(line.shop.settings.connections)]
@@ -160,11 +160,14 @@ async def _drive(
         raise trouble
 
 
-async def _through(line: _Line, feed: Coroutine[None, None, None]) -> DatabaseError | None:
-    """Feed the line. If the database gives no more, what is under way is finished and recorded."""
+async def _through(line: _Line, feed: Coroutine[None, None, None]) -> Exception | None:
+    """Feed the line. If there is no more, for whatever reason, what is under way is finished.
+
+    To cut that off as well would leave mails in doubt that have only to be waited for.
+    """
     try:
         await feed
-    except DatabaseError as error:
+    except Exception as error:  # noqa: BLE001 - it is raised when nothing is under way any more
         line.stop.set()
         return error
     return None

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import bindparam, func, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
-from digest.compose import Composed, Loaded, Snapshot
+from digest.compose import Broken, Composed, Loaded, Snapshot
 from digest.database import among, execute_many, fetch, insert
+from digest.errors import DigestError
 from digest.facts import Batch, history, judgements
 from digest.facts.history import histories
 from digest.facts.judgements import careers
@@ -40,8 +42,17 @@ def load(
         frozen=bodies(session, batch) if frozen else {},
         weeks=batch.fact(session, author_weeks),
         histories=batch.fact(session, histories),
-        facts={section.name: section.load(session, batch) for section in sections},
+        facts={section.name: _load(session, batch, section) for section in sections},
     )
+
+
+def _load(session: Session, batch: Batch, section: Section) -> Mapping[str, Any] | Broken:
+    try:
+        return section.load(session, batch)
+    except (SQLAlchemyError, DigestError, MemoryError):  # nothing that another batch would not meet
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, other batches get their mails
+        return Broken(section.name, error)
 
 
 def bodies(session: Session, batch: Batch) -> dict[str, Snapshot]:

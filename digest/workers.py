@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 
 from sqlmodel import Session
@@ -12,6 +13,7 @@ from digest import ledger
 from digest.audience import locales
 from digest.crew import Crew, Job, reported
 from digest.deciding import Workshop, look_ahead
+from digest.errors import DatabaseError
 from digest.ledger import Scope
 from digest.process import until_stopped
 from digest.recorder import Clock
@@ -51,7 +53,8 @@ def send(
     templates are loaded and facts about the whole site are found once, and their memory is shared.
     """
     if workers > 1:
-        with shop.database.reading() as session:
+        # Trouble with the database is the workers' to meet: they wait for its end, and tell of it.
+        with suppress(DatabaseError), shop.database.reading() as session:
             shop.mailer.renderer.prepare(locales(session))
             _look_ahead(session, shop, scope, clock())
         crew = Crew(shop, scope, clock, workers=workers, limit=limit, command="send")

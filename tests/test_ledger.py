@@ -122,7 +122,15 @@ def test_claims_are_taken_zone_by_zone_and_the_oldest_week_first(
     order = [(claim.timezone, claim.period, claim.user) for claim in taken]
     assert order == sorted(order)
     assert len(order) == len(set(order)) == 2 * 5
-    assert [(zone, period, user) for period, zone, user in coming] == order[:7]
+    assert [(zone, week, user) for week, zone, user in coming] == order[:7]
+
+
+def test_what_is_coming_is_only_what_can_be_claimed_now(office: Office) -> None:
+    later = "UPDATE deliveries SET state = 'deferred', next_attempt_at = ? WHERE user_id = 'ann'"
+    office.sql(later, "2026-11-16 10:00:00.000000")
+    with office.database.reading() as session:
+        coming = ledger.upcoming(session, NOW, Scope(users=("ann", "ben")), 9)
+    assert coming == [(WEEK, "UTC", "ben")]
 
 
 def test_a_claim_keeps_to_its_scope_and_size(office: Office, owner: str) -> None:

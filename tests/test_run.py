@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,12 +17,14 @@ from hypothesis import strategies as st
 from digest import ledger, planning, snapshots, subscriptions
 from digest.deciding import workshop
 from digest.errors import StopRun, UsageError
+from digest.facts import Batch
 from digest.ledger import Decision, Recovered, Scope
 from digest.models import Run, State, Suppression
 from digest.run import Report
+from digest.sections import Section
 from tests.databases import POSTGRES
 from tests.office import NOW, WEEK, Office, counted, message_id, once, open_office
-from tests.scripted_smtp import Drop, Step
+from tests.scripted_smtp import Drop, Step, Wait
 
 HOUR = timedelta(hours=1)
 
@@ -367,6 +371,45 @@ def test_an_error_in_the_middle_closes_the_books(office: Office) -> None:
     assert set(counted(office.states())) <= {"sent", "pending", "unknown"}
     (row,) = office.all(Run)
     assert (row.outcome, row.finished_at) == ("interrupted", NOW)
+
+
+def with_a_section(office: Office, load: Callable[[Any, Batch], dict[str, Any]]) -> None:
+    """Somebody's own section comes last, and has nothing to say."""
+    more = Section("own", 99, load, lambda *_: None)
+    office.shop = replace(office.shop, sections=[*office.shop.sections, more])
+
+
+def test_a_section_that_cannot_load_its_facts_fails_its_batch_and_no_other(office: Office) -> None:
+    def load(session: Any, batch: Batch) -> dict[str, Any]:
+        if batch.tz.key != "UTC":
+            raise KeyError(*batch.users)
+        return {}
+
+    with_a_section(office, load)
+    office.enrol("dot", timezone="Asia/Tokyo")
+    office.plan()
+    report, server = office.send()
+    assert report.states == {("sent", ""): 3, ("failed", "section"): 1}
+    assert len(server.accepted) == 3
+    assert office.states()["dot"] == "failed"
+
+
+def test_what_ends_a_run_between_two_batches_lets_what_is_under_way_arrive(office: Office) -> None:
+    """Nobody is in doubt, and nobody mailed twice, because of the mails that come after."""
+
+    def load(session: Any, batch: Batch) -> dict[str, Any]:
+        if batch.tz.key == "UTC":
+            raise MemoryError
+        return {}
+
+    with_a_section(office, load)
+    office.enrol("dot", timezone="Asia/Tokyo")  # the first by zone
+    office.plan()
+    office.resettle(batch=1)
+    with pytest.raises(MemoryError):
+        office.send({".": Wait(0.5, "250 2.0.0 queued")})
+    assert office.server.accepted == ["dot@people.example"]
+    assert office.states() == {"dot": "sent", "ann": "pending", "ben": "pending", "cem": "pending"}
 
 
 def test_progress_is_told_of_every_decided_delivery(office: Office) -> None:

@@ -25,6 +25,7 @@ from digest.render import Renderer
 from digest.sections import people
 from digest.sections.people.companions import candidates
 from digest.stats.likeness import percentile_ranks, rarity, shared_audience, similarity
+from tests import databases
 from tests.findings import page as findings
 from tests.mails import BRAND, LINKS, snapshot
 from tests.office import open_office
@@ -255,6 +256,25 @@ def test_somebody_still_is(change: Change, database: Database) -> None:
     change(there)
     there.settle(database)
     assert names(database) == ["Bob"]
+
+
+@pytest.mark.parametrize(
+    ("gone", "left"),
+    [
+        ("posts WHERE author_id = 'carol'", ["Bob"]),
+        ("users WHERE id = 'alice'", ["Bob"]),
+        ("users WHERE id = 'bob'", []),
+    ],
+)
+def test_what_another_program_deleted_in_the_middle_of_a_run_stops_nobody(
+    database: Database, database_url: str, gone: str, left: list[str]
+) -> None:
+    """What people did in public is known from when it was there."""
+    alike().settle(database)
+    site: dict[Any, Any] = {}
+    assert [one["name"] for one in suggested(database, site=site)] == ["Bob"]
+    databases.sql(database_url, f"DELETE FROM {gone}")
+    assert [one["name"] for one in suggested(database, site=site)] == left
 
 
 def test_views_change_nothing(database: Database) -> None:

@@ -32,6 +32,7 @@ from digest.sections.sharing.finding import (
 from digest.sections.sharing.pooling import Item, Pool, is_rising, pool
 from digest.sections.sharing.topics import ranked
 from digest.stats.proportions import BetaPrior
+from tests import databases
 from tests.mails import BRAND, LINKS, snapshot
 from tests.town import END, START, Town, batch
 
@@ -204,6 +205,23 @@ def test_a_repeat_in_the_same_run_asks_the_site_once(database: Database) -> None
         sharing.load(session, batch("alice", site=site))
         acts = site[PublicActs]
         assert public_acts(session, batch("bob", site=site)) is acts
+
+
+@pytest.mark.parametrize("gone", ["posts WHERE id = 'find'", "users WHERE id = 'dana'"])
+def test_what_another_program_deleted_is_not_suggested(
+    database: Database, database_url: str, gone: str
+) -> None:
+    """Also later in a run, whose pool was made when it was there."""
+    readers().settle(database)
+    site: dict[Any, Any] = {}
+    with database.reading() as session:
+        (one,) = sharing.load(session, batch("alice", site=site))["alice"].shown
+        assert one.by == "Dana"
+    databases.sql(database_url, f"DELETE FROM {gone}")
+    with database.reading() as session:
+        for known in (site, {}):
+            facts = sharing.load(session, batch("alice", site=known)).get("alice")
+            assert facts is None or facts.shown == []
 
 
 def test_the_pool_is_bounded_and_keeps_many_topics(

@@ -9,16 +9,20 @@ import subprocess
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import event
+from sqlmodel import Session
 
 from digest import crew, deciding, process, window, workers
 from digest.crew import Crew
+from digest.facts import Batch
 from digest.ledger import Scope
 from digest.models import Run
 from digest.run import Report
+from digest.sections import Section
 from tests.office import (
     ANY,
     Office,
@@ -62,25 +66,74 @@ def finish(office: Office, server: ScriptedServer) -> Report:
 
 
 _SEND_AND_SAY = """
+import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from digest import config, ledger, workers
 from digest.database import Database
 from digest.deciding import workshop
+from digest.sections import Section
+
+def load(session, batch):
+    os.write(1, f"{os.getpid()} {len(batch.site)}\\n".encode())
+    return {}
 
 settings = config.load()
 shop = workshop(Database(settings.database_url), settings)
+first = Section("first", 0, load, lambda facts, batch: None)
+shop = replace(shop, sections=[first, *shop.sections])
 report = workers.send(shop, ledger.Scope(), lambda: datetime.now(UTC), workers=2)
-print(report.total, len(shop.site))
+print(os.getpid(), report.total)
 """
 
 
 def test_what_is_the_same_for_the_site_is_found_before_the_workers_part(office: Office) -> None:
-    """And not by each of them; they have no way to give it back, so that it is the parent's own."""
+    """And not by each of them: what is known is said before each batch is looked at."""
     office.plan(WEEK, now())
     done = office.start(program=_SEND_AND_SAY)
     out, err = done.communicate(timeout=60)
-    mails, known = out.split()
-    assert (int(mails), int(known) > 0) == (len(EVERYBODY), True), err
+    said = [(int(process), int(number)) for process, number in map(str.split, out.splitlines())]
+    parent, mails = said.pop()
+    assert mails == len(EVERYBODY), err
+    before, *others = said
+    assert before[0] == parent
+    assert others
+    assert all(process != parent and known > before[1] for process, known in others)
+
+
+def test_trouble_with_the_database_while_looking_ahead_stops_nobody(office: Office) -> None:
+    office.plan(WEEK, now())
+    trouble = """
+from digest.errors import DatabaseUnavailable
+parent = os.getpid()
+
+def load(session, batch, known=load):
+    if os.getpid() == parent:
+        raise DatabaseUnavailable("away for a moment")
+    return known(session, batch)
+
+settings ="""
+    done = office.start(program=_SEND_AND_SAY.replace("\nsettings =", trouble, 1))
+    out, err = done.communicate(timeout=60)
+    assert out.splitlines()[-1].split()[1] == f"{len(EVERYBODY)}", err
+
+
+@pytest.mark.parametrize(("asked", "left"), [(["nobody"], []), (["user01", "nobody"], ["user01"])])
+def test_only_who_may_be_mailed_is_looked_at_ahead(
+    office: Office, asked: list[str], left: list[str]
+) -> None:
+    """As where it is decided, so that no section meets others than it knows from there."""
+    seen: list[str] = []
+
+    def load(session: Session, batch: Batch) -> dict[str, None]:
+        seen.extend(batch.users)
+        return {}
+
+    shop = replace(office.shop, sections=[Section("own", 1, load, lambda *_: None)])
+    office.sql("UPDATE subscriptions SET unsubscribed_at = next_due_at WHERE user_id = 'user00'")
+    with office.database.reading() as session:
+        deciding.look_ahead(session, shop, WEEK, "UTC", ["user00", *asked])
+    assert seen == left
 
 
 @pytest.mark.parametrize("ahead", [[], ["user00"]])

@@ -28,7 +28,8 @@ class Section:
     """One part of the mail.
 
     ``load`` asks the database for a batch of users and answers by user; ``build`` is pure: one
-    user's answer to JSON data, or None for nothing to say. ``order`` is the place in the mail, and
+    user's answer to JSON data, or None for nothing to say. An error fails the users it was asked
+    about, and nobody else: a batch, or one. ``order`` is the place in the mail, and
     ``templates`` the folder of the partials of a section that is not ours. One with a ``label``
     can be switched off: that is what the preferences call it. One that is about ``figures`` is left
     out for a reader who wants to see none; only one that is ``calm`` stands in a week in which

@@ -65,7 +65,8 @@ def _may_be_named(known: Mapping[str, Member], author: str, person: str) -> bool
     other = known.get(person)
     if other is None or not other.name:
         return False
-    return other.mailbox is None or other.mailbox != known[author].mailbox
+    own = known.get(author)
+    return other.mailbox is None or own is None or other.mailbox != own.mailbox
 
 
 def _apart(
@@ -99,7 +100,8 @@ def _with_words(
     words = {row.id: row for row in rows}
 
     def suggestion(one: Companion) -> Suggestion:
-        posts = (None if at is None else words[acts.posts[at].id] for at in _shown(acts, one))
+        # The acts of the site are found once in a run: a post may have gone since.
+        posts = (None if at is None else words.get(acts.posts[at].id) for at in _shown(acts, one))
         return Suggestion(one, known[one.id].name, *posts)
 
     return {

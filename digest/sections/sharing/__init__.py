@@ -88,14 +88,19 @@ def _audience(acts: PublicActs, author: str) -> list[str]:
 
 
 def _with_words(session: Session, chosen: dict[str, list[Find]]) -> dict[str, list[Shown]]:
+    """What is found with its words, without posts and authors that went since the pool was made."""
     items = {find.item.id: find.item for found in chosen.values() for find in found}
     words = {row.id: row for row in fetch(session, WORDS, posts=list(items))}
     authors = members(session, {item.author for item in items.values()})
-    names = {id_: authors[item.author].name for id_, item in items.items()}
+    there = {
+        id_: (words[id_], authors[item.author].name)
+        for id_, item in items.items()
+        if id_ in words and item.author in authors
+    }
     return {
-        author: [Shown(find, words[find.item.id], names[find.item.id]) for find in found]
+        author: shown
         for author, found in chosen.items()
-        if found
+        if (shown := [Shown(find, *there[find.item.id]) for find in found if find.item.id in there])
     }
 
 

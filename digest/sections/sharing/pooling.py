@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Select, Table, bindparam, case, func, sele
 from sqlmodel import Session
 
 from digest.database import among, fetch
-from digest.facts import Batch, posts, reactions, span, views
+from digest.facts import Batch, posts, reactions, span, users, views
 from digest.facts.acts import named
 from digest.models import NOBODY, ReactionType
 from digest.text import http_url
@@ -57,6 +57,7 @@ class Pool:
 
 _LATEST = (
     select(posts.c.id, posts.c.author_id, posts.c.published_at, posts.c.topics, posts.c.url)
+    .join(users, users.c.id == posts.c.author_id)  # whose account is gone is not read on
     .where(
         posts.c.published_at >= bindparam("start"),
         posts.c.published_at < bindparam("end"),
