@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any, NamedTuple, cast
 
 from sqlalchemy import bindparam, func, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlmodel import Session
 
 from digest.compose import Broken, Composed, Loaded, Snapshot
@@ -49,8 +50,8 @@ def load(
 def _load(session: Session, batch: Batch, section: Section) -> Mapping[str, Any] | Broken:
     try:
         return section.load(session, batch)
-    except (SQLAlchemyError, DigestError, MemoryError):  # nothing that another batch would not meet
-        raise
+    except (DBAPIError, NoConnection, DigestError, MemoryError):
+        raise  # other sections and batches would meet it too
     except Exception as error:  # noqa: BLE001 - whatever it is, other batches get their mails
         return Broken(section.name, error)
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy.exc import NoResultFound
 
 from digest import ledger, planning, snapshots, subscriptions
 from digest.deciding import workshop
@@ -379,10 +380,13 @@ def with_a_section(office: Office, load: Callable[[Any, Batch], dict[str, Any]])
     office.shop = replace(office.shop, sections=[*office.shop.sections, more])
 
 
-def test_a_section_that_cannot_load_its_facts_fails_its_batch_and_no_other(office: Office) -> None:
+@pytest.mark.parametrize("error", [KeyError("dot"), NoResultFound("of what it asked for")])
+def test_a_section_that_cannot_load_its_facts_fails_its_batch_and_no_other(
+    office: Office, error: Exception
+) -> None:
     def load(session: Any, batch: Batch) -> dict[str, Any]:
         if batch.tz.key != "UTC":
-            raise KeyError(*batch.users)
+            raise error
         return {}
 
     with_a_section(office, load)

@@ -57,7 +57,7 @@ class Pool:
 
 _LATEST = (
     select(posts.c.id, posts.c.author_id, posts.c.published_at, posts.c.topics, posts.c.url)
-    .join(users, users.c.id == posts.c.author_id)  # whose account is gone is not read on
+    .join(users, users.c.id == posts.c.author_id)  # no posts of deleted accounts
     .where(
         posts.c.published_at >= bindparam("start"),
         posts.c.published_at < bindparam("end"),
