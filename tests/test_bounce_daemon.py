@@ -70,8 +70,9 @@ class Silent:
         self._listening.close()
 
     def hang_up(self) -> None:
-        """End every conversation."""
+        """End every conversation; it counts as over before the other side can know."""
         for connection in list(self._open):
+            self._open.discard(connection)
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
