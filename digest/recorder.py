@@ -134,7 +134,8 @@ class Recorder:
             except Exception as error:  # noqa: BLE001 - whatever it is, it is raised to all who wait
                 self._fail(group, error)
                 return
-            reach(Point.COMMITTED)
+            if group:  # and not only a sign of life
+                reach(Point.COMMITTED)
             for mark, done in group.marks:
                 if not done.done():  # its connection may have been given up meanwhile
                     done.set_result(mark.claim.id in allowed)

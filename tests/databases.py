@@ -77,9 +77,8 @@ class Server:
         self._user = "postgres" if os.getuid() == 0 else None
         if self._user:
             shutil.chown(self.folder, self._user)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
         self._make()
+        self._listen()
 
     def _make(self) -> None:
         secret = self.folder / "password"
@@ -93,8 +92,20 @@ class Server:
         self.run("initdb", *words)
         lines = [f"{name} = '{value}'" for name, value in _SETTINGS.items()]
         with (self.folder / "data" / "postgresql.conf").open("a") as file:
-            file.write("\n".join([*lines, f"port = {self.port}", ""]))
-        self.start()
+            file.write("\n".join([*lines, ""]))
+
+    def _listen(self) -> None:
+        """Start on a port that is free; another program may take it in between."""
+        for last in (False, False, True):
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                self.port = free.getsockname()[1]
+            try:
+                self.start()
+            except subprocess.CalledProcessError:
+                if last:
+                    raise
+            else:
+                return
 
     def run(self, program: str, *words: str) -> None:
         """One of PostgreSQL's programs, on this server's folder."""
@@ -107,7 +118,8 @@ class Server:
         )
 
     def start(self) -> None:
-        self.run("pg_ctl", "start", "--wait", "--silent", f"--log={self.folder / 'log'}")
+        port = f"--options=-p {self.port}"
+        self.run("pg_ctl", "start", "--wait", "--silent", port, f"--log={self.folder / 'log'}")
 
     def stop(self, mode: str = "fast") -> None:
         self.run("pg_ctl", "stop", "--wait", "--silent", f"--mode={mode}")
@@ -189,9 +201,10 @@ def new_database(file: Path, *, tables: bool = True) -> str:
     return server().url(name)
 
 
-def hasty(url: str) -> str:
-    """The same database for somebody who hardly waits for a lock."""
-    return url + ("?options=-c%20lock_timeout%3D200" if POSTGRES else "?timeout=0.2")
+def waiting(url: str, seconds: float) -> str:
+    """The same database for somebody who waits so long for a lock."""
+    lock_timeout = f"options=-c%20lock_timeout%3D{seconds * 1000:.0f}"
+    return f"{url}?{lock_timeout if POSTGRES else f'timeout={seconds}'}"
 
 
 @contextmanager

@@ -40,6 +40,8 @@ NOW = MONDAY + timedelta(weeks=1, hours=9)
 """A Monday morning, after the week of the tests."""
 SECRET = "a key for tests only, and long enough for them"
 LEASE = timedelta(minutes=15)
+PATIENCE = 120
+"""Seconds until a wait counts as endless, on however busy a machine."""
 ANY = Scope()
 THIS_WEEK = Scope(wanted=(WEEK,))
 
@@ -58,11 +60,11 @@ def mailer() -> Mailer:
 class Office:
     """One database, its settings and its workshop."""
 
-    def __init__(self, folder: Path, *, hasty: bool = False, **settings: Any) -> None:
+    def __init__(self, folder: Path, *, lock_seconds: float | None = None, **settings: Any) -> None:
         self.folder = folder
         url = databases.new_database(folder / "digest.db")
         self.settings = Settings(
-            database_url=databases.hasty(url) if hasty else url,
+            database_url=url if lock_seconds is None else databases.waiting(url, lock_seconds),
             var=folder / "var",
             secret_key=SecretStr(SECRET),
             **settings,
@@ -206,6 +208,8 @@ class Office:
         ``under`` is the command, with its words, that starts it; ``program`` is run instead.
         """
         here = {"DATABASE_URL": self.settings.database_url, "VAR": str(self.settings.var)}
+        here["QUIET_WEEKS"] = self.settings.quiet_weeks
+        here["ADAPTIVE_CADENCE"] = str(self.settings.adaptive_cadence)
         here |= {"SECRET_KEY": SECRET, **{name.upper(): str(value) for name, value in more.items()}}
         if port is not None:
             here["SMTP_URL"] = f"smtp://127.0.0.1:{port}?starttls=never"
@@ -248,7 +252,7 @@ def said(process: subprocess.Popen[str]) -> str:
 def ended(process: subprocess.Popen[str]) -> Ended:
     """Wait for the end of a process; one that takes too long is killed, and nothing is left."""
     try:
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=PATIENCE)
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
@@ -292,7 +296,7 @@ def pause(process: subprocess.Popen[str]) -> None:
 
 def wait_for(condition: Callable[[], object]) -> None:
     """Look every few milliseconds whether it has come true; for tests without a loop."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -13,7 +13,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -163,22 +163,35 @@ def imap_server(certificate: Path | None = None) -> Iterator[Imap]:
         pytest.skip(f"needs an IMAP server at {DOVECOT}; on Debian: apt install dovecot-imapd")
     folder = Path(tempfile.mkdtemp(prefix="dc"))  # short, because of the sockets in it
     user = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
-    ports = _free_port(), _free_port() if certificate else 0
     maildir = folder / "Maildir"
     for name in ("new", "cur", "tmp"):
         (maildir / name).mkdir(parents=True)
     for path in (folder, maildir, *maildir.iterdir()):
         path.chmod(0o777)
-    config = folder / "dovecot.conf"
-    config.write_text(_config(folder, ports, user, certificate))
-    process = subprocess.Popen([DOVECOT, "-F", "-c", config], start_new_session=True)
+    process, ports = _started(folder, user, certificate)
     try:
-        _greeted(ports[0])
         yield Imap(*ports, maildir, folder / "log")
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _started(
+    folder: Path, user: pwd.struct_passwd, certificate: Path | None
+) -> tuple[subprocess.Popen[bytes], tuple[int, int]]:
+    """A server that greets, and its ports; other programs may have taken some before it did."""
+    config = folder / "dovecot.conf"
+    for _ in range(3):
+        one, other = _free_ports()
+        ports = one, other if certificate else 0
+        config.write_text(_config(folder, ports, user, certificate))
+        process = subprocess.Popen([DOVECOT, "-F", "-c", config], start_new_session=True)
+        if _greets(one, process):
+            return process, ports
+        process.kill()
+        process.wait()
+    raise AssertionError("the IMAP server does not answer")
 
 
 def _is_old() -> bool:
@@ -271,24 +284,26 @@ def _group_name(number: int) -> str:
     return grp.getgrgid(number).gr_name
 
 
-def _free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _free_ports() -> tuple[int, int]:
+    """Two that nobody has at this instant."""
+    with socket.socket() as one, socket.socket() as other:
+        for probe in (one, other):
+            probe.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], other.getsockname()[1]
 
 
-def _greeted(port: int) -> None:
-    """Wait until the server greets."""
-    end = time.monotonic() + 20
-    while True:
-        try:
-            with closing(socket.create_connection(("127.0.0.1", port), 5)) as connection:
-                if connection.recv(4) == b"* OK":
-                    return
-        except OSError:
-            pass
-        assert time.monotonic() < end, "the IMAP server does not answer"
+def _greets(port: int, server: subprocess.Popen[bytes]) -> bool:
+    """Wait until the server greets; not where it has ended, or after a minute.
+
+    Once it listens it is asked once: its log has a line for everybody who comes.
+    """
+    end = time.monotonic() + 60
+    while server.poll() is None and time.monotonic() < end:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 60) as connection:
+            if connection.recv(4) == b"* OK":
+                return True
         time.sleep(0.05)
+    return False
 
 
 class Tap:

@@ -15,8 +15,10 @@ A script maps a verb to what happens when it arrives: ``CONNECT`` (the greeting)
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -272,3 +274,11 @@ class _Dialogue:
             self.writer.write(step.data[start : start + size])
             await self.writer.drain()
             await asyncio.sleep(0)
+
+
+@contextmanager
+def nobody_listens() -> Iterator[int]:
+    """A port of the loopback that refuses connections, and that nobody else gets meanwhile."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]

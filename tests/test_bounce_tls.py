@@ -166,7 +166,10 @@ def test_imaps_to_a_port_without_tls_says_which_scheme_to_write(imap: Imap) -> N
 
 @contextmanager
 def saying(*lines: bytes) -> Iterator[tuple[int, bytearray]]:
-    """A server that greets with the first line and answers with the others, and what it hears."""
+    """A server that greets with the first line and answers with the others, and what it hears.
+
+    After the last it says no more, and listens till the other side has ended.
+    """
     heard = bytearray()
 
     def serve(listening: socket.socket) -> None:
@@ -177,6 +180,7 @@ def saying(*lines: bytes) -> Iterator[tuple[int, bytearray]]:
                 asked = file.readline()
                 heard.extend(asked)
                 connection.sendall(line.replace(b"TAG", asked.partition(b" ")[0]))
+            connection.shutdown(socket.SHUT_WR)
             heard.extend(file.read())
 
     with ExitStack() as stack:
@@ -195,7 +199,7 @@ CAPABLE = b"* CAPABILITY IMAP4rev1 STARTTLS\r\nTAG OK done\r\n"
     [
         (b"* PREAUTH welcome\r\n", CAPABLE),
         (b"* OK\r\n", CAPABLE, b"TAG NO not today\r\n"),
-        (b"* OK\r\n", CAPABLE, b"TAG OK\r\n* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n"),
+        (b"* OK\r\n", CAPABLE, b"TAG OK go\r\n* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n"),
         (b"* OK\r\n", b"* CAPABILITY \xff\xfe\r\nTAG OK\r\n"),
         (b"+OK POP3 is ready\r\n",),
         (b"220 mail.example ESMTP\r\n",),

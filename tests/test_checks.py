@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from digest.smtp import Timeouts
 from tests.conftest import Front
 from tests.office import NOW, serving
 from tests.scripted_names import ScriptedNames, naming
-from tests.scripted_smtp import Drop, Script, Step, Wait
+from tests.scripted_smtp import Drop, Script, Step, Wait, nobody_listens
 
 REAL = {
     "DIGEST_SMTP_URL": "smtp://mail.site.example:2525",
@@ -100,10 +99,9 @@ def test_refused_credentials_are_found(digest: Front, monkeypatch: pytest.Monkey
 
 
 def test_a_server_that_is_down_is_wrong(digest: Front, monkeypatch: pytest.MonkeyPatch) -> None:
-    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
-        port = taken.getsockname()[1]
-    monkeypatch.setenv("DIGEST_SMTP_URL", f"smtp://127.0.0.1:{port}")
-    result = digest("check")
+    with nobody_listens() as port:
+        monkeypatch.setenv("DIGEST_SMTP_URL", f"smtp://127.0.0.1:{port}")
+        result = digest("check")
     assert result.code == 2
     assert f"wrong mail server: no connection to 127.0.0.1:{port}" in result.out
 

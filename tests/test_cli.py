@@ -19,6 +19,7 @@ from tests.community import MONDAY, Community, village
 from tests.conftest import Front
 from tests.databases import POSTGRES
 from tests.office import serving
+from tests.scripted_smtp import nobody_listens
 
 NEXT_MONDAY = MONDAY + timedelta(weeks=1, hours=9)
 WEEK = ("--week", "2026-W46")
@@ -108,11 +109,10 @@ def test_a_deferral_says_when_it_goes_on_and_nothing_of_failures(
 def test_a_server_that_is_down_is_said_with_a_hint_and_the_mails_stay_pending(
     told: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
-        port = taken.getsockname()[1]
-    through(monkeypatch, port)
     monkeypatch.setenv("DIGEST_CONNECTIONS", "1")
-    result = told("send", *WEEK, at=NEXT_MONDAY)
+    with nobody_listens() as port:
+        through(monkeypatch, port)
+        result = told("send", *WEEK, at=NEXT_MONDAY)
     assert result.code == 2
     assert "no connection to 127.0.0.1" in result.err
     assert "nothing listens there" in result.err

@@ -194,6 +194,7 @@ def overdue(office: Office, *, standing: subprocess.Popen[str] | None = None) ->
     It is stopped while the lock is ours: a process that stood still with it would stop all others.
     """
     past = now() - timedelta(minutes=1)
+    office.resettle(quiet_weeks="always")  # it may have been another week
     with office.database.writing() as session:
         rhythm = {"weekday": past.weekday(), "hour": past.hour, "next_due_at": past}
         session.execute(update(table(Subscription)).values(rhythm))

@@ -135,6 +135,29 @@ def test_starting_several_times_at_once_on_an_empty_database_works(file: Path) -
         assert names(db) == []
 
 
+@sqlite_only
+def test_whoever_meets_a_new_file_that_another_begins_to_write_waits(file: Path) -> None:
+    """SQLite itself refuses a write-ahead log then, and does not wait."""
+    with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        ends = threading.Timer(0.3, other.execute, ["COMMIT"])
+        ends.start()
+        with closing(Database(f"sqlite:///{file}")) as db:
+            db.migrate()
+        ends.join()
+
+
+@sqlite_only
+def test_a_new_file_that_another_writes_for_long_is_said_to_be_locked(file: Path) -> None:
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with (
+            closing(Database(f"sqlite:///{file}?timeout=0.2")) as db,
+            pytest.raises(DatabaseUnavailable, match="locked"),
+        ):
+            db.migrate()
+
+
 def test_a_database_of_a_newer_version_is_refused_and_left_alone(db: Database) -> None:
     with db.writing() as session:
         session.execute(text("UPDATE alembic_version SET version_num = '9999'"))

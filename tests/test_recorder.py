@@ -26,7 +26,7 @@ USERS = [f"user{n:03}" for n in range(150)]
 
 @pytest.fixture
 def office(tmp_path: Path) -> Iterator[Office]:
-    with open_office(tmp_path, hasty=True, database_patience_seconds=0.2) as office:
+    with open_office(tmp_path, lock_seconds=0.2, database_patience_seconds=0.2) as office:
         office.enrol(*USERS)
         office.plan()
         yield office

@@ -41,7 +41,7 @@ CODE = Path(digest.__file__).parents[1]
 def office(tmp_path: Path) -> Iterator[Office]:
     """Thirty people wait for their mail, in batches of ten over three connections."""
     with open_office(
-        tmp_path, hasty=True, database_patience_seconds=20, connections=3, batch=10
+        tmp_path, lock_seconds=0.2, database_patience_seconds=20, connections=3, batch=10
     ) as office:
         office.enrol(*USERS)
         office.plan()
@@ -132,7 +132,7 @@ def test_when_patience_is_at_an_end_the_run_stops_and_only_open_mails_are_in_dou
     tmp_path: Path,
 ) -> None:
     with open_office(
-        tmp_path, hasty=True, database_patience_seconds=0.5, connections=3, batch=10
+        tmp_path, lock_seconds=0.2, database_patience_seconds=0.5, connections=3, batch=10
     ) as office:
         office.enrol(*USERS)
         office.plan()

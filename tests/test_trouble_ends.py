@@ -39,7 +39,7 @@ def told(end: Ended) -> str:
 def test_a_send_whose_patience_runs_out_on_the_way_ends_with_1(
     tmp_path: Path, workers: int
 ) -> None:
-    with open_office(tmp_path, hasty=True) as office:
+    with open_office(tmp_path, lock_seconds=0.2) as office:
         office.enrol(*USERS)
         with ExitStack() as stack:
 
@@ -86,7 +86,7 @@ def test_where_nothing_was_sent_yet_it_ends_with_2(office: Office, workers: int)
 
 
 def test_a_lock_at_the_start_is_not_waited_for_with_the_patience_of_a_run(tmp_path: Path) -> None:
-    with open_office(tmp_path, hasty=True) as office:
+    with open_office(tmp_path, lock_seconds=0.2) as office:
         office.enrol(*USERS)
         with locked(office.settings.database_url):
             end = send(office, 1, 9, database_patience_seconds=600)

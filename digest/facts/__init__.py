@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any, TypeVar, cast
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, Table, bindparam, case, func, literal, select
+from sqlalchemy import ColumnElement, Select, Table, bindparam, case, func, literal_column, select
 from sqlmodel import Session
 
 from digest import window
@@ -126,14 +126,15 @@ def counted(session: Session, batch: Batch) -> list[str]:
 def slot(at: ColumnElement[datetime], spans: int) -> ColumnElement[int]:
     """Which of so many half-open spans between the given :func:`bounds` an instant falls in.
 
-    Counted from 0, and by halving, so that a row is compared with few of the bounds.
+    Counted from 0, and by halving, so that a row is compared with few of the bounds. Group by its
+    label: written out again it is as long again, and a driver has twice the parameters to look at.
     """
     return _halved(at, 0, spans - 1)
 
 
 def _halved(at: ColumnElement[datetime], first: int, last: int) -> ColumnElement[int]:
     if first == last:
-        return literal(first)
+        return literal_column(str(first))
     middle = (first + last) // 2
     return case(
         (at < bindparam(f"bound{middle + 1}"), _halved(at, first, middle)),

@@ -242,14 +242,14 @@ class _Kind:
         self.events = (
             within(facts, week, func.sum(facts.c.count), *columns)
             .where(by_others)
-            .group_by(posts.c.author_id, week)
+            .group_by(posts.c.author_id, "week")
         )
         self.logged = within(facts, facts.c.post_id, week).where(by_others).distinct()
         week = slot(counters.c.at, WEEKS).label("week")
         self.gains = (
             within(counters, counters.c.post_id, week, func.sum(gain))
             .where(gain.is_not(None))
-            .group_by(posts.c.author_id, counters.c.post_id, week)
+            .group_by(posts.c.author_id, counters.c.post_id, "week")
         )
 
 

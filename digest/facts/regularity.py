@@ -27,7 +27,7 @@ _PER_WEEK = (
         posts.c.published_at >= bindparam("start"),
         posts.c.published_at < bindparam("end"),
     )
-    .group_by(posts.c.author_id, _WEEK)
+    .group_by(posts.c.author_id, "week")
 )
 
 

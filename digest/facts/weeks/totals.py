@@ -122,14 +122,14 @@ _GAINS = _per_post(
     counters,
     _DAY_READ,
     *(func.sum(counters.c[f"{name}_gain"]) for name in ("views", "likes", "reposts", "replies")),
-).group_by(_DAY_READ)
+).group_by("day")
 
 
 def _per_day(facts: Table, not_own: ColumnElement[bool]) -> Select[Any]:
     """How much happened on each day."""
     day = slot(facts.c.at, 7).label("day")
     counts = within(facts, day, func.sum(facts.c.count)).where(not_own)
-    return counts.group_by(posts.c.author_id, day)
+    return counts.group_by(posts.c.author_id, "day")
 
 
 _VIEWS_BY_DAY = _per_day(views, _NOT_OWN_VIEW)

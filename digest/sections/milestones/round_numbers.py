@@ -69,7 +69,7 @@ _EARLIER = (
         among(posts.c.author_id, "users"),
         or_(_published.is_(None), _published < bindparam("before")),
     )
-    .group_by(posts.c.author_id, _week)
+    .group_by(posts.c.author_id, "week")
 )
 """Posts before this week's new ones, by the week in which they were judged; all older ones in 0."""
 
