@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -106,18 +107,27 @@ def decide(
     """
     known, gates, batch = _asked(session, shop, (period, timezone), users, anew or {})
     composed: dict[str, Composed] = {}
+    failed: dict[Broken, list[str]] = defaultdict(list)
     for user, one in _composed(session, shop, batch, known, frozen=anew is None).items():
         if isinstance(one, Broken):
-            # What an exception says is made of people's words and names: only -v shows it.
-            why = type(one.error).__name__
-            log.error("section %s failed for user %s (%s)", one.section, user, why)
-            log.debug("section %s", one.section, exc_info=one.error)
+            failed[one].append(user)
             gates[user].append(audience.broken(one.section, one.error))
             continue
         composed[user] = one
         gates[user] += _said(one, known[user], shop.settings)
+    for trouble, whose in failed.items():
+        _say_failed(trouble, whose)
     decisions = {user: Decision(a, composed.get(user), gates[user]) for user, a in known.items()}
     return Decided(batch, composed, decisions)
+
+
+def _say_failed(trouble: Broken, whose: Sequence[str]) -> None:
+    """Once, also where it fails a whole batch."""
+    # What an exception says is made of people's words and names: only -v shows it.
+    why, others = type(trouble.error).__name__, len(whose) - 1
+    more = f" and {others} more" if others else ""
+    log.error("section %s failed for user %s%s (%s)", trouble.section, whose[0], more, why)
+    log.debug("section %s", trouble.section, exc_info=trouble.error)
 
 
 def look_ahead(

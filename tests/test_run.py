@@ -382,7 +382,7 @@ def with_a_section(office: Office, load: Callable[[Any, Batch], dict[str, Any]])
 
 @pytest.mark.parametrize("error", [KeyError("dot"), NoResultFound("of what it asked for")])
 def test_a_section_that_cannot_load_its_facts_fails_its_batch_and_no_other(
-    office: Office, error: Exception
+    office: Office, error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     def load(session: Any, batch: Batch) -> dict[str, Any]:
         if batch.tz.key != "UTC":
@@ -390,12 +390,14 @@ def test_a_section_that_cannot_load_its_facts_fails_its_batch_and_no_other(
         return {}
 
     with_a_section(office, load)
-    office.enrol("dot", timezone="Asia/Tokyo")
+    office.enrol("dot", "eve", timezone="Asia/Tokyo")
     office.plan()
     report, server = office.send()
-    assert report.states == {("sent", ""): 3, ("failed", "section"): 1}
+    assert report.states == {("sent", ""): 3, ("failed", "section"): 2}
     assert len(server.accepted) == 3
-    assert office.states()["dot"] == "failed"
+    assert office.states()["dot"] == office.states()["eve"] == "failed"
+    why = type(error).__name__
+    assert caplog.messages == [f"section own failed for user dot and 1 more ({why})"]
 
 
 def test_what_ends_a_run_between_two_batches_lets_what_is_under_way_arrive(office: Office) -> None:
