@@ -11,6 +11,7 @@ from digest.audience import Author
 from digest.editing import Edited, edit
 from digest.facts import Batch, history
 from digest.facts.history import History
+from digest.facts.past import WEEKS
 from digest.facts.weeks import AuthorWeek
 from digest.sections import Section
 
@@ -121,7 +122,7 @@ def compose(
 ) -> dict[str, Composed | Broken]:
     """The snapshots of the batch's users: as stored where a mail was made from them, else new."""
     composed: dict[str, Composed | Broken] = {}
-    ago = {str(batch.period.shift(-n)): n for n in range(1, history.WEEKS + 1)}
+    ago = {str(batch.period.shift(-n)): n for n in range(1, WEEKS + 1)}
     for user in batch.users:
         week = loaded.weeks.get(user, AuthorWeek())
         past = loaded.histories.get(user, History())

@@ -37,7 +37,8 @@ from sqlmodel import Session
 from digest import ledger
 from digest.config import Settings
 from digest.database import Database
-from digest.facts import history, judgements
+from digest.facts import judgements
+from digest.facts.past import WEEKS
 from digest.models import (
     Bounce,
     Correction,
@@ -87,7 +88,7 @@ class Limits:
     @property
     def first_open(self) -> Period | None:
         """The first week that may still be sent: all that it is compared with is whole."""
-        compared = self.facts.shift(history.WEEKS) if self.facts else None
+        compared = self.facts.shift(WEEKS) if self.facts else None
         return max((one for one in (compared, self.ledger) if one), default=None)
 
     def conditions(self) -> Iterator[tuple[Table, ColumnElement[bool]]]:

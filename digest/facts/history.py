@@ -10,34 +10,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, Table, bindparam, case, func, literal, select
+from sqlalchemy import bindparam, select
 from sqlmodel import Session
 
 from digest import window
 from digest.database import among, fetch, insert_missing, written
-from digest.facts import (
-    Batch,
-    Since,
-    beginnings,
-    bounds,
-    counted,
-    counters,
-    posts,
-    reactions,
-    slot,
-    span,
-    views,
-    within,
-)
+from digest.facts import Batch, Since, beginnings
+from digest.facts.past import WEEKS, Found, from_facts
 from digest.facts.weeks import Metric, author_weeks
-from digest.models import NOBODY, Snapshot, table
+from digest.models import Snapshot, table
 from digest.window import Period, Window
 
-WEEKS = 26
-"""How many earlier weeks a comparison may use."""
 LATELY = 8
 """Weeks that a look at an author's audience goes back, the week of the mail included."""
 
@@ -96,7 +82,7 @@ def histories(session: Session, batch: Batch) -> dict[str, History]:
     found = {user: History(since=since) for user, since in batch.fact(session, beginnings).items()}
     _add_stored(session, batch, list(spans), found)
     missing = {user: gaps for user, past in found.items() if (gaps := _missing(past, spans))}
-    worked_out = _from_facts(session, batch, list(missing), spans) if missing else {}
+    worked_out = from_facts(session, batch, list(missing), spans) if missing else {}
     for user, gaps in missing.items():
         history = found[user]
         history.fresh = [
@@ -152,11 +138,10 @@ def keep(session: Session, found: dict[str, History], now: datetime) -> None:
     insert_missing(session, _snapshots, names, rows)
 
 
-_Found = tuple[int | None, int | None, int | None]
-_NOTHING: _Found = (None, None, None)
+_NOTHING: Found = (None, None, None)
 
 
-def totals(period: str, end: datetime, found: _Found, since: Since | None) -> Week:
+def totals(period: str, end: datetime, found: Found, since: Since | None) -> Week:
     """A week's totals of the views, reach and reactions that were found.
 
     Where no event was, zero if events had begun by its end, else unknown. Of a week in which a
@@ -205,106 +190,3 @@ def _add_stored(
     for user, period, seen, reach, acts, told in fetch(session, _STORED, **asked):
         if user in found:
             found[user].weeks.append(Week(period, seen, reach, acts, told))
-
-
-def _from_facts(
-    session: Session, batch: Batch, users: Sequence[str], spans: Mapping[str, Window]
-) -> dict[tuple[str, str], _Found]:
-    """Views, reach and reactions of each author and week, in one pass over the facts."""
-    past = _Past(session, users, [span.start for span in spans.values()], batch)
-    names = list(spans)
-    seen, reach = past.views()
-    acts = past.reactions()
-    return {
-        (user, names[n]): (seen.get((user, n)), reach.get((user, n)), acts.get((user, n)))
-        for user, n in seen.keys() | acts.keys()
-    }
-
-
-_Totals = dict[tuple[str, int], int]
-_LIKES_AND_MORE = (counters.c.likes_gain, counters.c.reposts_gain, counters.c.replies_gain)
-# Null only where all are: what is not known of one kind takes nothing from the others.
-_ACTS = case(
-    (
-        func.coalesce(*_LIKES_AND_MORE).is_not(None),
-        sum((func.coalesce(gain, 0) for gain in _LIKES_AND_MORE), literal(0)),
-    )
-)
-
-
-class _Kind:
-    """What is asked about one kind of facts: its events, its counters, and where events are."""
-
-    def __init__(
-        self, facts: Table, by_others: ColumnElement[bool], gain: ColumnElement[int], *columns: Any
-    ) -> None:
-        week = slot(facts.c.at, WEEKS).label("week")
-        self.events = (
-            within(facts, week, func.sum(facts.c.count), *columns)
-            .where(by_others)
-            .group_by(posts.c.author_id, "week")
-        )
-        self.logged = within(facts, facts.c.post_id, week).where(by_others).distinct()
-        week = slot(counters.c.at, WEEKS).label("week")
-        self.gains = (
-            within(counters, counters.c.post_id, week, func.sum(gain))
-            .where(gain.is_not(None))
-            .group_by(posts.c.author_id, counters.c.post_id, "week")
-        )
-
-
-_VIEWS = _Kind(
-    views,
-    views.c.viewer_id != posts.c.author_id,
-    counters.c.views_gain,
-    func.count(case((views.c.viewer_id != NOBODY, views.c.viewer_id)).distinct()),
-)
-_REACTIONS = _Kind(reactions, reactions.c.actor_id != posts.c.author_id, _ACTS)
-
-
-class _Past:
-    """The facts of some authors, by author and week.
-
-    Whether a post's week is made from events or from counters is decided post by post; authors
-    without counters need not be looked at so closely.
-    """
-
-    def __init__(
-        self, session: Session, users: Sequence[str], starts: Sequence[datetime], batch: Batch
-    ) -> None:
-        self._session, self._users = session, users
-        whole = Window(starts[0], batch.window.start)
-        self._weeks = span(whole) | bounds([*starts, whole.end])
-        self._counted = counted(session, batch)
-
-    def views(self) -> tuple[_Totals, _Totals]:
-        """Views and reach."""
-        total: _Totals = {}
-        reach: _Totals = {}
-        for author, week, count, people in self._fetch(_VIEWS.events, self._users):
-            total[author, week] = count
-            if people:
-                reach[author, week] = people
-        self._add_gains(_VIEWS, total)
-        return total, reach
-
-    def reactions(self) -> _Totals:
-        """Reactions."""
-        rows = self._fetch(_REACTIONS.events, self._users)
-        total: _Totals = {(author, week): count for author, week, count in rows}
-        self._add_gains(_REACTIONS, total)
-        return total
-
-    def _add_gains(self, kind: _Kind, total: _Totals) -> None:
-        """Add what counters gained in the post-weeks of which there are no events."""
-        gains = self._fetch(kind.gains, self._counted) if self._counted else []
-        if not gains:
-            return
-        authors = sorted({author for author, *_ in gains})
-        logged = {(post, number) for _, post, number in self._fetch(kind.logged, authors)}
-        for author, post, number, gained in gains:
-            if (post, number) not in logged:
-                total[author, number] = total.get((author, number), 0) + gained
-
-    def _fetch(self, statement: Select[Any], users: Sequence[str]) -> list[Any]:
-        return fetch(self._session, statement, users=users, **self._weeks)

@@ -18,7 +18,8 @@ from sqlmodel import Session
 from digest import window
 from digest.database import among, fetch
 from digest.facts import Batch
-from digest.facts.history import WEEKS, History, Week, histories
+from digest.facts.history import History, Week, histories
+from digest.facts.past import WEEKS
 from digest.facts.weeks import AuthorWeek, Metric, author_weeks
 from digest.models import Snapshot, table
 from digest.sections.usual import PERCENT_FROM, VERDICT_FROM, even, whole_range

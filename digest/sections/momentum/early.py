@@ -18,8 +18,8 @@ from sqlmodel import Session
 
 from digest.database import fetch
 from digest.facts import Batch, at_first, posts, reactions, views
-from digest.facts.history import WEEKS
 from digest.facts.judgements import Judged, careers
+from digest.facts.past import WEEKS
 from digest.stats.ranks import spearman, spearman_interval, spearman_limits
 
 HOURS = 2
