@@ -187,7 +187,7 @@ class Office:
                 shop = replace(self.shop, settings=self.mailing_to(server))
                 stop = options.pop("stop", None) or asyncio.Event()
                 work = run.work(shop, scope, lambda: now, command="test", stop=stop, **options)
-                return await asyncio.wait_for(work, 30), server
+                return await asyncio.wait_for(work, PATIENCE), server
 
         return asyncio.run(main())
 
@@ -280,7 +280,7 @@ def serving(script: Script | None = None) -> Iterator[ScriptedServer]:
     thread = threading.Thread(target=lambda: loop.run_until_complete(main()))
     thread.start()
     try:
-        assert ready.wait(10)
+        assert ready.wait(PATIENCE)
         yield server
     finally:
         loop.call_soon_threadsafe(done.set)

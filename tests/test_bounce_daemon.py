@@ -20,7 +20,7 @@ from pydantic import SecretStr
 from digest import scheduler
 from digest.bounces import imap
 from digest.models import State
-from tests.office import Office, ended, now, open_office, serving, until, wait_for
+from tests.office import PATIENCE, Office, ended, now, open_office, serving, until, wait_for
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_a_silent_mailbox_keeps_no_tick_waiting_and_is_asked_once_at_a_time(
             await daemon
             return time.monotonic() - began
 
-        seconds = asyncio.run(asyncio.wait_for(main(), 30))
+        seconds = asyncio.run(asyncio.wait_for(main(), PATIENCE))
     assert seconds < imap.TIMEOUT_SECONDS / 2
     assert silent.most == 1
     assert said(caplog, "does not answer, and is left") == 1
@@ -172,5 +172,5 @@ def test_trouble_with_the_mailbox_is_said_once_while_it_lasts(
         stop.set()
         await daemon
 
-    asyncio.run(asyncio.wait_for(main(), 30))
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
     assert said(caplog, "mailbox of bounces on") == 1

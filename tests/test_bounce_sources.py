@@ -21,7 +21,7 @@ from digest.mail import Mailer
 from digest.models import State, Suppression
 from digest.sections import sections
 from tests.conftest import Front
-from tests.office import NOW, Office, open_office, until
+from tests.office import NOW, PATIENCE, Office, open_office, until
 from tests.returned_mail import PASSWORD, Imap, dsn, imap_server
 from tests.scripted_smtp import ScriptedServer
 
@@ -237,7 +237,7 @@ def served(office: Office, condition: Any) -> dict[str, State]:
         async with ScriptedServer() as server:
             shop = replace(office.shop, settings=office.mailing_to(server))
             task = asyncio.create_task(scheduler.serve(shop, lambda: NOW, stop))
-            await asyncio.wait_for(until(condition), 30)
+            await asyncio.wait_for(until(condition), PATIENCE)
             stop.set()
             await task
 

@@ -18,7 +18,7 @@ from digest.console import terminal
 from tests.community import MONDAY, Community, village
 from tests.conftest import Front
 from tests.databases import POSTGRES
-from tests.office import serving
+from tests.office import PATIENCE, serving
 from tests.scripted_smtp import nobody_listens
 
 NEXT_MONDAY = MONDAY + timedelta(weeks=1, hours=9)
@@ -52,7 +52,7 @@ def process(folder: Path, *words: str, **environment: str) -> subprocess.Complet
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -419,7 +419,7 @@ def test_a_reader_of_a_pipe_that_goes_away_leaves_no_traceback(told: Front) -> N
             stdout=gone,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=30,
+            timeout=PATIENCE,
             check=False,
         )
     assert "Traceback" not in ended.stderr

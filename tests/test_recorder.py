@@ -19,7 +19,7 @@ from digest.ledger import Claim, Outcome
 from digest.models import Run, State, Suppression
 from digest.recorder import HEARTBEAT, OUTCOMES_A_COMMIT, Recorder
 from tests.databases import locked
-from tests.office import NOW, Office, counted, marking, open_office, until
+from tests.office import NOW, PATIENCE, Office, counted, marking, open_office, until
 
 USERS = [f"user{n:03}" for n in range(150)]
 
@@ -44,7 +44,7 @@ def claims(office: Office, owner: str) -> list[Claim]:
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(main, 20))
+    asyncio.run(asyncio.wait_for(main, PATIENCE))
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from digest.models import Run, State, Subscription
 from digest.run import Report
 from tests.office import (
     NOW,
+    PATIENCE,
     WEEK,
     Office,
     counted,
@@ -300,7 +301,7 @@ def serve(office: Office, script: Script, enough: Callable[[list[Report]], objec
             stop.set()
             await serving
 
-    asyncio.run(asyncio.wait_for(main(), 20))
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
     return reports
 
 

@@ -13,6 +13,7 @@ import pytest
 from digest.address import BadAddress, parse
 from digest.errors import StopRun
 from digest.smtp import Outcome, Sender
+from tests.office import PATIENCE
 from tests.scripted_smtp import ScriptedServer
 
 FROM, BODY = "digest@orchard.example", b"Subject: week\r\n\r\nHello\r\n"
@@ -48,7 +49,7 @@ def offer(
                 outcomes = [await sender.send(FROM, one, BODY, yes) for one in addresses]
             return outcomes, server
 
-    return asyncio.run(asyncio.wait_for(story(), 60))
+    return asyncio.run(asyncio.wait_for(story(), PATIENCE))
 
 
 def wire_form(text: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import Counter
 from collections.abc import Coroutine
 from datetime import timedelta
@@ -14,7 +15,7 @@ import pytest
 from digest.errors import StopRun
 from digest.models import Run
 from digest.smtp import Breaker, Domains, Outcome, Pace, Sender, Server, Timeouts
-from tests.office import NOW, counted, ended, open_office, serving, until
+from tests.office import NOW, PATIENCE, counted, ended, open_office, serving, until
 from tests.scripted_smtp import Drop, Script, ScriptedServer, Step, Wait
 
 T = TypeVar("T")
@@ -39,7 +40,7 @@ async def send_all(sender: Sender, people: list[str] = PEOPLE) -> list[Outcome]:
 
 
 def tell(story: Coroutine[Any, Any, T]) -> T:
-    return asyncio.run(asyncio.wait_for(story, 20))
+    return asyncio.run(asyncio.wait_for(story, PATIENCE))
 
 
 class TestPauses:
@@ -210,7 +211,7 @@ class TestPauses:
     def test_a_stop_ends_the_silence_of_a_first_connect(self) -> None:
         async def story() -> str:
             stop = asyncio.Event()
-            script: Script = {"CONNECT": Wait(15)}
+            script: Script = {"CONNECT": Wait(10 * PATIENCE)}
             async with (
                 ScriptedServer(script) as server,
                 Sender(server.server(), stop=stop) as sender,
@@ -218,7 +219,7 @@ class TestPauses:
                 sending = asyncio.create_task(sender.send(FROM, PEOPLE[0], BODY, yes))
                 await until(lambda: server.connections)
                 stop.set()
-                return (await asyncio.wait_for(sending, 5)).state
+                return (await asyncio.wait_for(sending, PATIENCE / 4)).state
 
         assert tell(story()) == "withdrawn"
 
@@ -252,7 +253,8 @@ class TestPacing:
 
         outcomes = tell(story())
         assert Counter(outcome.state for outcome in outcomes) == {"sent": 25, "deferred": 10}
-        assert sorted(round(o.wait) for o in outcomes if o.wait) == [60] * 5 + [120] * 5
+        minutes = (math.ceil(outcome.wait / 60) for outcome in outcomes if outcome.wait)
+        assert sorted(minutes) == [1] * 5 + [2] * 5
 
     def test_throttling_halves_the_connections_and_success_brings_them_back(self) -> None:
         async def story() -> tuple[int, int]:

@@ -31,7 +31,7 @@ from digest.database.migrating import head
 from digest.errors import DatabaseError, DatabaseUnavailable
 from digest.run import Report
 from tests.databases import locked, postgres_only, server, sqlite_only
-from tests.office import Office, counted, ended, now, once, open_office, serving, until
+from tests.office import PATIENCE, Office, counted, ended, now, once, open_office, serving, until
 
 USERS = [f"user{n:02}" for n in range(30)]
 CODE = Path(digest.__file__).parents[1]
@@ -368,7 +368,7 @@ def test_a_signal_while_the_database_is_away_ends_the_process_soon(office: Offic
 
         with serving(script(lock)) as smtp:
             process = office.start("send", "--week", "2026-W46", port=smtp.port, connections=3)
-            assert waiting.wait(20)
+            assert waiting.wait(PATIENCE)
             assert process.stderr is not None
             told = ""
             while "Nothing is sent" not in told:
@@ -416,7 +416,7 @@ def test_a_daemon_waits_says_it_once_and_goes_on(
             await serving_
 
     with closing(impatient):
-        asyncio.run(asyncio.wait_for(main(), 20))
+        asyncio.run(asyncio.wait_for(main(), PATIENCE))
     everyone_once(office)
     # So little patience may end again on a slow disk, without anybody's lock.
     assert said(caplog, "the database is back") == said(caplog, "Nothing is sent meanwhile") >= 1

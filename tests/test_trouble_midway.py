@@ -24,6 +24,7 @@ import pytest
 
 from tests.databases import postgres_only, server, sqlite_only
 from tests.office import (
+    PATIENCE,
     Ended,
     Office,
     counted,
@@ -311,7 +312,7 @@ def test_a_limit_to_the_size_of_files_is_waited_for_until_it_is_raised(office: O
 
     with serving(midway(tighten)) as smtp:
         processes.append(start(office, smtp, "--workers", "1"))
-        assert began.wait(20)
+        assert began.wait(PATIENCE)
         said = until_it_waits(processes[0])
         during = len(smtp.received)
         limit(resource.RLIM_INFINITY)
@@ -390,11 +391,11 @@ def test_a_deadlock_with_another_program_is_done_once_more(office: Office) -> No
     def deadlock() -> None:
         others.append(threading.Thread(target=lambda: found.append(_cross(office, holding))))
         others[0].start()
-        assert holding.wait(20)
+        assert holding.wait(PATIENCE)
 
     with serving(midway(deadlock)) as smtp:
         end = ended(start(office, smtp, connections=1))
-    others[0].join(20)
+    others[0].join(PATIENCE)
     assert found == ["waited for us"]
     assert end.code == 0
     assert "deadlock detected" in told(end)
