@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import gc
 import json
 import os
 import sys
@@ -26,6 +27,12 @@ from tests import databases
 from tests.databases import BRIEF, REQUIRED, examples
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_collection_finish() -> None:
+    """Keep full garbage collections short: a tenth of a second and more is a wait of some tests."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
@@ -97,8 +98,7 @@ class Server:
     def _listen(self) -> None:
         """Start on a port that is free; another program may take it in between."""
         for last in (False, False, True):
-            with socket.create_server(("127.0.0.1", 0)) as free:
-                self.port = free.getsockname()[1]
+            self.port = _lasting_port()
             try:
                 self.start()
             except subprocess.CalledProcessError:
@@ -144,6 +144,14 @@ class Server:
     def discard(self) -> None:
         self.stop("immediate")
         shutil.rmtree(self.folder)
+
+
+def _lasting_port() -> int:
+    """A free one that no connection is given by the system: it must be free after a restart too."""
+    for port in random.SystemRandom().sample(range(20_000, 32_000), 100):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise OSError("no port is free")
 
 
 def _in_memory() -> str | None:
@@ -217,6 +225,7 @@ def locked(url: str) -> Iterator[None]:
                 _lock_between_commits(other)
             else:
                 other.connection.driver_connection.isolation_level = None  # type: ignore[union-attr]
+                other.exec_driver_sql("PRAGMA busy_timeout = 60000")
                 other.exec_driver_sql("BEGIN EXCLUSIVE")
             yield
             other.exec_driver_sql("ROLLBACK")

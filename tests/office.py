@@ -62,7 +62,7 @@ class Office:
 
     def __init__(self, folder: Path, *, lock_seconds: float | None = None, **settings: Any) -> None:
         self.folder = folder
-        url = databases.new_database(folder / "digest.db")
+        self.url = url = databases.new_database(folder / "digest.db")
         self.settings = Settings(
             database_url=url if lock_seconds is None else databases.waiting(url, lock_seconds),
             var=folder / "var",
@@ -134,7 +134,7 @@ class Office:
 
     def sql(self, statement: str, *values: Any, **named: Any) -> list[Any]:
         """Do something as another program would, which knows none of our rules."""
-        return databases.sql(self.settings.database_url, statement, *values, **named)
+        return databases.sql(self.url, statement, *values, **named)
 
     def refuse_marks(self) -> None:
         """From now on the database refuses every mark, in the words of a full disk."""

@@ -40,6 +40,7 @@ def browser() -> Iterator[Browser]:
         pytest.skip(f"needs a browser at {CHROMIUM}; on Debian: apt install chromium")
     with sync_playwright() as playwright:
         quiet = ["--no-sandbox", "--disable-gpu"]
+        expect.set_options(timeout=60_000)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=quiet)
         yield browser
         browser.close()
@@ -154,7 +155,7 @@ def opened(browser: Browser, scheme: Any, *, scripts: bool, locale: str = "en") 
         java_script_enabled=scripts,
         locale=locale,
     )
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(60_000)
     return context
 
 

@@ -13,6 +13,7 @@ import pytest
 import uvloop
 
 from digest.smtp import Breaker, Outcome, Pace, Sender, Timeouts
+from tests.office import PATIENCE
 from tests.scripted_smtp import Drop, Raw, Script, ScriptedServer, Step, Wait
 from tests.test_docs import DOCS, chapter, rows
 
@@ -20,10 +21,9 @@ FROM = "digest@orchard.example"
 ANN, BEN, CEM = (f"{name}@mail.example" for name in ("ann", "ben", "cem"))
 BODY = b"Subject: week\r\n\r\nHello\r\n"
 LARGE = BODY + (b"x" * 60_000 + b".\r\n") * 270  # more than sockets and buffers hold
-QUICK = Timeouts(
-    connect=5, greet=5, mail=0.5, rcpt=0.5, data=0.5, body=0.5, reply=0.5, reset=0.5, quit=0.5
-)
-LATE = Wait(0.7, "250 2.0.0 too late")
+QUICK = Timeouts(mail=1, rcpt=1, data=1, body=1, reply=1, reset=1)
+"""For servers that say nothing; elsewhere a process that stands still for a moment counts."""
+LATE = Wait(1.5, "250 2.0.0 too late")
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ CASES = [
         "connection",
         body=LARGE,
     ),
-    Case("stops reading within a body", "BODY", Wait(1.5), "deferred", "connection", body=LARGE),
+    Case("stops reading within a body", "BODY", Wait(3), "deferred", "connection", body=LARGE),
     *(
         Case(
             "421: closing, or too much",
@@ -175,12 +175,13 @@ CASES = [
 async def story(case: Case, extensions: tuple[str, ...]) -> tuple[list[Outcome], ScriptedServer]:
     pace = Pace(breaker=Breaker(first=0.01, cap=0.02, patience=5))
     async with ScriptedServer(case.script, extensions=extensions) as server:
-        async with Sender(server.server(), connections=1, pace=pace, timeouts=QUICK) as sender:
+        timeouts = QUICK if isinstance(case.step, Wait) else Timeouts()
+        async with Sender(server.server(), connections=1, pace=pace, timeouts=timeouts) as sender:
             outcomes = [
                 await sender.send(f"from-{rcpt}", rcpt, case.body if rcpt == BEN else BODY, _yes)
                 for rcpt in (ANN, BEN, CEM)
             ]
-        await asyncio.sleep(0.3 if case.step == LATE else 0)  # for the late reply to come
+        await asyncio.sleep(1 if case.step == LATE else 0)  # for the late reply to come
     return outcomes, server
 
 
@@ -190,7 +191,7 @@ async def _yes() -> bool:
 
 def play(case: Case, extensions: tuple[str, ...]) -> tuple[list[Outcome], ScriptedServer]:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as real runs do
-        return runner.run(asyncio.wait_for(story(case, extensions), 20))
+        return runner.run(asyncio.wait_for(story(case, extensions), PATIENCE))
 
 
 @pytest.mark.parametrize("extensions", [(), ("PIPELINING",)], ids=["one by one", "in a group"])
@@ -255,7 +256,7 @@ class TestGroups:
 
         async def tell() -> tuple[list[Outcome], ScriptedServer]:
             async with ScriptedServer(script, extensions=("PIPELINING",)) as server:
-                async with Sender(server.server(), connections=1, timeouts=QUICK) as sender:
+                async with Sender(server.server(), connections=1) as sender:
                     said = [await sender.send(FROM, each, BODY, _yes) for each in (BEN, ANN)]
                 return said, server
 
@@ -278,8 +279,9 @@ class TestGroups:
             script: Script = {"RCPT": [Drop()]} if kind == "drops" else {}
             server = ScriptedServer(script, extensions=("PIPELINING",))
             server.reads_one_command = kind == "loses"
+            timeouts = QUICK if kind == "loses" else Timeouts()
             async with server:
-                async with Sender(server.server(), connections=1, timeouts=QUICK) as sender:
+                async with Sender(server.server(), connections=1, timeouts=timeouts) as sender:
                     said = [await sender.send(FROM, each, BODY, _yes) for each in (ANN, BEN)]
                 return said, server
 
@@ -296,7 +298,7 @@ class TestGroups:
         async def tell() -> list[str]:
             async with (
                 ScriptedServer(script, extensions=("PIPELINING",)) as server,
-                Sender(server.server(), connections=1, timeouts=QUICK) as sender,
+                Sender(server.server(), connections=1) as sender,
             ):
                 return [(await sender.send(FROM, each, BODY, _yes)).state for each in (ANN, BEN)]
 

@@ -103,12 +103,21 @@ def is_error(record: logging.LogRecord) -> bool:
 def test_a_lock_of_another_program_is_waited_for_and_said_once(
     office: Office, verb: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with for_a_while(lambda: locked(office.settings.database_url)) as lock:
+    meanwhile: list[int] = []
+
+    @contextmanager
+    def counting() -> Iterator[None]:
+        with locked(office.settings.database_url):
+            meanwhile.append(-said(caplog, "another program is writing"))
+            yield
+            meanwhile.append(said(caplog, "another program is writing"))
+
+    with for_a_while(counting) as lock:
         office.send(script(lock, verb))
     everyone_once(office)
-    assert said(caplog, "Nothing is sent meanwhile") == 1
-    assert said(caplog, "the database is back") == 1
-    assert said(caplog, "another program is writing") == 1
+    assert sum(meanwhile) <= 1
+    # A commit of our own may be slow enough to be another trouble.
+    assert said(caplog, "the database is back") == said(caplog, "Nothing is sent meanwhile") >= 1
 
 
 def test_no_body_is_sent_while_a_lock_lasts_but_those_that_were_marked(office: Office) -> None:
@@ -226,8 +235,9 @@ def test_a_restart_of_the_server_is_waited_for(
     with for_a_while(lambda: stopped_server(mode), 0.5) as restart:
         office.send(script(restart, verb))
     everyone_once(office)
-    assert said(caplog, "Nothing is sent meanwhile") == 1
-    assert said(caplog, "the database is back") == 1
+    # Whoever did not ask meanwhile meets a dead connection later.
+    assert 1 <= said(caplog, "Nothing is sent meanwhile") <= 2
+    assert said(caplog, "the database is back") == said(caplog, "Nothing is sent meanwhile")
 
 
 @contextmanager
@@ -335,7 +345,7 @@ def test_pending_migrations_are_made_at_the_start_and_an_older_program_then_stop
                 env={
                     **os.environ,
                     "PYTHONPATH": str(newer),
-                    "DIGEST_DATABASE_URL": office.settings.database_url,
+                    "DIGEST_DATABASE_URL": office.url,
                 },
                 capture_output=True,
                 text=True,
@@ -372,7 +382,9 @@ def test_a_signal_while_the_database_is_away_ends_the_process_soon(office: Offic
             assert process.stderr is not None
             told = ""
             while "Nothing is sent" not in told:
-                told = " ".join(f"{told} {process.stderr.readline()}".split())
+                line = process.stderr.readline()
+                assert line, f"ended: {told}"
+                told = " ".join(f"{told} {line}".split())
             process.send_signal(signal.SIGTERM)
             result = ended(process)
     assert "WARNING" in told
@@ -417,8 +429,9 @@ def test_a_daemon_waits_says_it_once_and_goes_on(
 
     with closing(impatient):
         asyncio.run(asyncio.wait_for(main(), PATIENCE))
-    everyone_once(office)
     # So little patience may end again on a slow disk, without anybody's lock.
+    assert counted(office.states()) == {"sent": len(USERS)}
+    assert len(set(office.server.accepted)) == len(USERS)
     assert said(caplog, "the database is back") == said(caplog, "Nothing is sent meanwhile") >= 1
 
 

@@ -691,7 +691,7 @@ def test_a_reader_leaves_and_comes_back(
     """From the link of the mail, over a real connection, as a browser without scripts does it."""
     caplog.set_level(logging.DEBUG)
     link = address + urlsplit(LINKS.unsubscribe("alice")).path
-    with httpx.Client(headers={"accept": "text/html"}) as browser:
+    with httpx.Client(headers={"accept": "text/html"}, timeout=60) as browser:
         page = browser.get(link)
         field = re.search(r'name="([^"]+)" value="([^"]+)"', page.text)
         assert field
@@ -718,7 +718,7 @@ def test_a_reader_leaves_and_comes_back(
 def test_an_upload_without_end_is_cut_off(address: str) -> None:
     link = urlsplit(LINKS.unsubscribe("alice")).path
     host, port = address.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=5) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         head = f"POST {link} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1000000000\r\n\r\n"
         connection.sendall(head.encode() + b"x" * (MAX_BODY_BYTES + 1))
         assert connection.recv(100).startswith(b"HTTP/1.1 413 ")

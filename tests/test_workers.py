@@ -247,8 +247,16 @@ def test_workers_drain_when_interrupted_whoever_is_told(
 ) -> None:
     """A terminal sends SIGINT to all of them, a supervisor SIGTERM to all or to the parent."""
     running: list[subprocess.Popen[str]] = []
-    stop = once(lambda: interrupt(running[0].pid, number), at=9)
-    with serving({"DATA": stop}) as server:
+    told: list[int] = []
+
+    def stop() -> None:
+        told.append(number)
+        interrupt(running[0].pid, number)
+
+    def slow(_recipient: str) -> Step:  # from then on: a busy machine passes the signal on late
+        return Wait(1, "250 2.0.0 queued") if told else None
+
+    with serving({"DATA": once(stop, at=9), ".": slow}) as server:
         running.append(send(office, server, "--workers", "2"))
         end = ended(running[0])
     assert end.code == 130
