@@ -18,7 +18,6 @@ import pytest
 from pydantic import SecretStr
 
 from digest import scheduler
-from digest.bounces import imap
 from digest.models import State
 from tests.office import PATIENCE, Office, ended, now, open_office, serving, until, wait_for
 
@@ -131,7 +130,7 @@ def test_a_silent_mailbox_keeps_no_tick_waiting_and_is_asked_once_at_a_time(
             return time.monotonic() - began
 
         seconds = asyncio.run(asyncio.wait_for(main(), PATIENCE))
-    assert seconds < imap.TIMEOUT_SECONDS / 2
+    assert seconds < scheduler.LEAVE_SECONDS + 10
     assert silent.most == 1
     assert said(caplog, "does not answer, and is left") == 1
     assert "secret" not in caplog.text
@@ -154,7 +153,7 @@ def test_the_process_ends_within_seconds_while_a_mailbox_is_silent(office: Offic
         end = ended(daemon)
         seconds = time.monotonic() - began
     assert end.code == 0, end.err
-    assert seconds < imap.TIMEOUT_SECONDS / 2
+    assert seconds < scheduler.LEAVE_SECONDS + 10
     assert "does not answer, and is left" in " ".join(end.err.split())
     assert "Traceback" not in end.err
 

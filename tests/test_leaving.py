@@ -6,6 +6,7 @@ import asyncio
 import logging
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -57,12 +58,21 @@ def listening(database: Database, name: str, heard: Any) -> Iterator[None]:
     event.remove(database.engine, name, heard)
 
 
-def test_all_have_left_in_a_few_commits(town: Database) -> None:
+def test_all_who_ask_while_others_are_let_out_leave_in_one_commit(town: Database) -> None:
     commits: list[object] = []
+    door, others = Door(town), threading.Event()
+
+    async def all_at_once() -> list[Leave]:
+        door._thread.submit(others.wait)
+        asking = [asyncio.create_task(door.leave(person)) for person in PEOPLE]
+        await asyncio.sleep(0)  # everybody has asked
+        others.set()
+        return await asyncio.gather(*asking)
+
     with listening(town, "commit", commits.append):
-        assert together(Door(town), *PEOPLE) == [Leave.DONE] * len(PEOPLE)
+        assert asyncio.run(all_at_once()) == [Leave.DONE] * len(PEOPLE)
     assert all(left(town).values())
-    assert 1 <= len(commits) <= len(PEOPLE) // 4
+    assert len(commits) == 1
 
 
 def test_whoever_is_told_so_has_left(town: Database) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import subprocess
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -293,7 +294,10 @@ def test_a_second_signal_ends_workers_at_once(office: Office) -> None:
     """The server does not answer any more, and nobody wants to wait for it."""
     running: list[subprocess.Popen[str]] = []
 
+    told: list[float] = []
+
     def twice() -> None:
+        told.append(time.monotonic())
         running[0].send_signal(signal.SIGTERM)
         running[0].send_signal(signal.SIGINT)
 
@@ -301,6 +305,7 @@ def test_a_second_signal_ends_workers_at_once(office: Office) -> None:
     with serving({".": silence, "DATA": once(twice, at=7)}) as server:
         running.append(send(office, server, "--workers", "2"))
         assert ended(running[0]).code == 130
+        assert time.monotonic() - told[0] < 30
     assert set(counted(office.states())) <= {"sent", "sending", "claimed", "pending"}
 
 
